@@ -1,0 +1,1 @@
+"""What ./terrace does once the virtual environment is there."""

@@ -1,0 +1,28 @@
+"""What a tenant's host serves."""
+
+from django.conf import settings
+from django.urls import URLPattern, URLResolver, include, path
+
+from shared_apps.tenants.media import serve_media
+from tenant_apps.workspace.admin import tenant_admin
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("media/<path:name>", serve_media, name="media"),
+    path("admin/", tenant_admin.urls),
+    path("account/", include("allauth.account.urls")),
+    path("api/v1/", include("tenant_apps.workspace.api_urls")),
+    path("", include("tenant_apps.users.urls")),
+    path("", include("tenant_apps.articles.urls")),
+    path("", include("tenant_apps.products.urls")),
+    path("", include("tenant_apps.workspace.urls")),
+]
+if settings.DEBUG:
+    urlpatterns += [
+        path("__debug__/", include("debug_toolbar.urls")),
+        path("__reload__/", include("django_browser_reload.urls")),
+    ]
+
+handler400 = "shared_apps.domains.status_pages.bad_request"
+handler403 = "shared_apps.domains.status_pages.permission_denied"
+handler404 = "shared_apps.domains.status_pages.page_not_found"
+handler500 = "shared_apps.domains.status_pages.server_error"
