@@ -1,0 +1,1 @@
+"""Hostnames: which tenant answers where."""

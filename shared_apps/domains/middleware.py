@@ -1,0 +1,157 @@
+"""The front door: finds the tenant for the request's host and enters it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.conf import settings
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from shared_apps.domains import resolution, status_pages
+from shared_apps.domains.hosts import HostInvalid, let_django_accept, normalise_host
+from shared_apps.tenants import context
+from shared_apps.tenants.context import TenantRef
+
+SERVED = frozenset({"active", "read_only"})
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class TenantMiddleware:
+    """Sets `request.tenant` (None on the public host) and the context around the whole request.
+
+    The host is read from the Host header alone: no other header, parameter or cookie chooses a
+    tenant. Works under WSGI and ASGI.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(
+        self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+    ) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Serve the request inside its tenant."""
+        if self.is_async:
+            return self._serve_async(request)
+        placed = self._place(request)
+        if isinstance(placed, HttpResponseBase):
+            return placed
+        with _entered(placed):
+            response = cast("HttpResponseBase", self.get_response(request))
+        return _keep_stream_inside(response, placed)
+
+    async def _serve_async(self, request: HttpRequest) -> HttpResponseBase:
+        placed = await self._place_async(request)
+        if isinstance(placed, HttpResponseBase):
+            return placed
+        with _entered(placed):
+            response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        return _keep_stream_inside(response, placed)
+
+    def _place(self, request: HttpRequest) -> TenantRef | HttpResponse | None:
+        """The tenant, None for the public site, or the answer where nothing is served."""
+        host = _host(request)
+        if host is None:
+            return status_pages.plain_not_found()
+        if resolution.is_public_host(host):
+            request.tenant = None  # type: ignore[attr-defined]
+            return None
+        return _answer_for(request, resolution.tenant_for_host(host))
+
+    async def _place_async(self, request: HttpRequest) -> TenantRef | HttpResponse | None:
+        """As _place. Goes to a thread only where the answer may need a query or a template."""
+        host = _host(request)
+        if host is not None and not resolution.is_public_host(host):
+            known, tenant = resolution.known_in_process(host)
+            if known and tenant is not None and _may_be_served(request, tenant):
+                return _answer_for(request, tenant)
+            place = sync_to_async(self._place, thread_sensitive=True)
+            return await place(request)
+        return self._place(request)
+
+
+def _host(request: HttpRequest) -> str | None:
+    try:
+        host = normalise_host(request.META.get("HTTP_HOST") or request.META["SERVER_NAME"])
+    except HostInvalid:
+        return None
+    let_django_accept(request, host)
+    return host
+
+
+def _answer_for(request: HttpRequest, tenant: TenantRef | None) -> TenantRef | HttpResponse:
+    if tenant is None:
+        return status_pages.plain_not_found()
+    request.tenant = tenant  # type: ignore[attr-defined]
+    request.urlconf = settings.TERRACE_TENANT_URLCONF
+    if not _may_be_served(request, tenant):
+        return status_pages.render_status(request, tenant.status)
+    return tenant
+
+
+def _may_be_served(request: HttpRequest, tenant: TenantRef) -> bool:
+    if tenant.status == "read_only":
+        return request.method in _READING
+    return tenant.status in SERVED
+
+
+def _entered(tenant: TenantRef | None) -> Any:
+    return context.run_in(tenant) if tenant else context.run_in_public()
+
+
+def _keep_stream_inside(response: HttpResponseBase, tenant: TenantRef | None) -> HttpResponseBase:
+    """A streaming response is read and closed after the middleware has left: enter the tenant for
+    each part, and for what the view does when it is closed."""
+    if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
+        with _entered(tenant):
+            closers = [context.carry(close) for close in response._resource_closers]  # type: ignore[attr-defined]
+        content: Any = response.streaming_content
+        if response.is_async:
+            response.streaming_content = _inside_async(content, response._iterator, tenant)  # type: ignore[attr-defined]
+        else:
+            response.streaming_content = _inside(content, tenant)
+        response._resource_closers = closers  # type: ignore[attr-defined]
+    return response
+
+
+def _inside(parts: Iterable[bytes], tenant: TenantRef | None) -> Iterator[bytes]:
+    iterator = iter(parts)
+    while True:
+        with _entered(tenant):
+            try:
+                part = next(iterator)
+            except StopIteration:
+                return
+        yield part
+
+
+# The views' generators that are being read. Without this, the garbage collector could end one before
+# `_inside_async` does, in the context of whichever request it happens to run in.
+_being_read: dict[int, Any] = {}
+
+
+async def _inside_async(
+    parts: AsyncIterator[bytes], view: Any, tenant: TenantRef | None
+) -> AsyncIterator[bytes]:
+    iterator = aiter(parts)
+    _being_read[id(view)] = view
+    try:
+        while True:
+            with _entered(tenant):
+                try:
+                    part = await anext(iterator)
+                except StopAsyncIteration:
+                    return
+            yield part
+    finally:
+        # A client that went away between two parts: end the view's generator in its tenant.
+        if hasattr(view, "aclose"):
+            with _entered(tenant):
+                await view.aclose()
+        _being_read.pop(id(view), None)

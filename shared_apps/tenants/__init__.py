@@ -1,0 +1,1 @@
+"""The engine: who is the tenant, and how PostgreSQL is made to keep to it."""

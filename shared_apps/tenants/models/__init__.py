@@ -1,0 +1,26 @@
+"""The engine's rows in the public schema."""
+
+from shared_apps.tenants.models.provisioning import (
+    Provisioning,
+    ProvisioningState,
+    ProvisioningStep,
+    Step,
+    StepState,
+)
+from shared_apps.tenants.models.ready import ReadySchema, SchemaTemplate
+from shared_apps.tenants.models.tenants import Status, StatusChange, Tenant
+from shared_apps.tenants.tasks.models import PeriodicRun
+
+__all__ = [
+    "PeriodicRun",
+    "Provisioning",
+    "ProvisioningState",
+    "ProvisioningStep",
+    "ReadySchema",
+    "SchemaTemplate",
+    "Status",
+    "StatusChange",
+    "Step",
+    "StepState",
+    "Tenant",
+]

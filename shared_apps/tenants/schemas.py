@@ -1,0 +1,172 @@
+"""Makes and drops a tenant's schema and role, over the owner's connection.
+
+The schema and its tables belong to the owner. The tenant's role, of the same name, may read and
+write rows, and nothing else: no DDL, no sequences (identity columns need none), no look at
+`django_migrations`. The application's login is a member that inherits nothing and may take the
+role with SET ROLE (PostgreSQL 18, GRANT, "WITH INHERIT FALSE, SET TRUE").
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+
+from shared_apps.tenants import context
+from shared_apps.tenants.postgresql.catalogue import (
+    MIGRATIONS_TABLE,
+    PsycopgConnection,
+    table_names,
+)
+from shared_apps.tenants.postgresql.template_ddl import quoted
+
+OWNER = "owner"
+_ROWS = "SELECT, INSERT, UPDATE, DELETE"
+
+
+class OwnerConnectionMissing(ImproperlyConfigured):
+    """This process may not alter tables: it has no DATABASE_ADMIN_URL."""
+
+
+def require_owner_connection() -> None:
+    """Make sure that this process may make and alter schemas.
+
+    Raises:
+        OwnerConnectionMissing: it has no DATABASE_ADMIN_URL.
+    """
+    if OWNER not in settings.DATABASES:
+        raise OwnerConnectionMissing(
+            "Schemas are made and migrated over DATABASE_ADMIN_URL, which is not set here. Set it "
+            "for workers and for manage.py; the web processes do without."
+        )
+
+
+def owner_database() -> Any:
+    """Django's connection of the owner, which django-tenants' `set_schema` moves (untyped).
+
+    Raises:
+        OwnerConnectionMissing: this process has no DATABASE_ADMIN_URL.
+    """
+    require_owner_connection()
+    return connections[OWNER]
+
+
+@contextmanager
+def owner_transaction() -> Iterator[PsycopgConnection]:
+    """One transaction of the owner: psycopg's connection, and the ORM with `using(OWNER)`.
+
+    Raises:
+        OwnerConnectionMissing: this process has no DATABASE_ADMIN_URL.
+    """
+    require_owner_connection()
+    with context.run_in_public(), transaction.atomic(using=OWNER):
+        yield connections[OWNER].connection
+
+
+def create_roles(connection: PsycopgConnection, names: Sequence[str]) -> None:
+    """Make roles of these names and let the application take them.
+
+    All in one GRANT: each one makes every backend of the server build its list of memberships anew.
+
+    Raises:
+        psycopg.errors.DuplicateObject: a role of this name exists.
+    """
+    if not names or not settings.TERRACE_TENANT_ROLES:
+        return
+    roles = [quoted(name) for name in names]
+    grant = f"GRANT {', '.join(roles)} TO {_application()} WITH INHERIT FALSE, SET TRUE"
+    _run(connection, [*(f"CREATE ROLE {role} NOLOGIN" for role in roles), grant])
+
+
+def create_schema(connection: PsycopgConnection, name: str, statements: Sequence[str]) -> None:
+    """Make the schema with what the statements make in it, and give the role its grants.
+
+    Args:
+        name: of a role that exists (create_roles) and of no schema: none is ever adopted.
+        statements: as template_ddl gives them.
+    Raises:
+        psycopg.errors.DuplicateSchema: a schema of this name exists.
+    """
+    role = _role_of(name)
+    schema = quoted(name)
+    _run(
+        connection,
+        [
+            f"CREATE SCHEMA {schema}",
+            # Before the tables, which then are made with these grants. GRANT … ON ALL TABLES would
+            # read pg_class from end to end, five times, with the tables of all tenants in it.
+            *_default_grants(schema, role),
+            f"SET LOCAL search_path = {schema}",
+            *statements,
+            "SET LOCAL search_path = pg_catalog",
+            f"REVOKE ALL ON TABLE {schema}.{quoted(MIGRATIONS_TABLE)} FROM {role}",
+        ],
+    )
+
+
+def grant_rows(connection: PsycopgConnection, name: str) -> None:
+    """Give the role of a tenant's schema what create_schema gave it, on all tables there are now.
+
+    After a migration: a table that somebody made as another role has no grants by default.
+    """
+    schema, role = quoted(name), _role_of(name)
+    tables = [table for table in table_names(connection, name) if table != MIGRATIONS_TABLE]
+    statements = _default_grants(schema, role)
+    if tables:
+        names = ", ".join(f"{schema}.{quoted(table)}" for table in tables)
+        statements.append(f"GRANT {_ROWS} ON TABLE {names} TO {role}")
+    _run(connection, statements)
+
+
+def _default_grants(schema: str, role: str) -> list[str]:
+    return [
+        f"GRANT USAGE ON SCHEMA {schema} TO {role}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {_ROWS} ON TABLES TO {role}",
+    ]
+
+
+def grant_public_rows(connection: PsycopgConnection) -> None:
+    """Let the application read and write the public schema's rows, of tables to come too."""
+    schema, application = quoted(settings.PUBLIC_SCHEMA_NAME), _application()
+    _run(
+        connection,
+        [
+            f"GRANT USAGE ON SCHEMA {schema} TO {application}",
+            f"GRANT {_ROWS} ON ALL TABLES IN SCHEMA {schema} TO {application}",
+            f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {_ROWS} ON TABLES TO {application}",
+        ],
+    )
+
+
+def drop_schema(connection: PsycopgConnection, name: str) -> None:
+    """Drop a tenant's schema with all that is in it, and its role. Nothing happens without them.
+
+    Raises:
+        ValueError: the name is not one that was made for a tenant.
+    """
+    if not context.SCHEMA_NAME.match(name):
+        raise ValueError(f"{name!r} is not a tenant's schema; only such a one is dropped here.")
+    _run(
+        connection,
+        [f"DROP SCHEMA IF EXISTS {quoted(name)} CASCADE", f"DROP ROLE IF EXISTS {quoted(name)}"],
+    )
+
+
+def _application() -> str:
+    return quoted(str(settings.DATABASES[DEFAULT_DB_ALIAS]["USER"]))
+
+
+def _role_of(name: str) -> str:
+    """Without roles of their own, tenants' tables are opened to the application itself."""
+    return quoted(name) if settings.TERRACE_TENANT_ROLES else _application()
+
+
+def _run(connection: PsycopgConnection, statements: Sequence[str]) -> None:
+    """One message for PostgreSQL; Citus takes DDL one by one."""
+    if settings.TERRACE_DDL_ONE_BY_ONE:
+        for statement in statements:
+            connection.execute(statement.encode())
+    else:
+        connection.execute(";\n".join(statements).encode())
