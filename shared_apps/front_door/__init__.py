@@ -1,0 +1,1 @@
+"""The public site: landing page, sign-up, progress of a new workspace, find-my-workspace."""
