@@ -1,0 +1,27 @@
+/* The address follows the name until the visitor types one of their own. */
+const form = document.querySelector("[data-sign-up]");
+
+if (form) {
+  const addressOf = () => form.querySelector("[name=subdomain]");
+  let isChosen = addressOf().value !== "";
+
+  form.addEventListener("input", (event) => {
+    if (event.target === addressOf()) isChosen = addressOf().value !== "";
+  });
+
+  form.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target.name === "name" && isChosen) event.preventDefault();
+  });
+
+  // What was said of the last address is not true of this one.
+  form.addEventListener("htmx:afterSwap", ({ target }) => {
+    if (target.id !== "address-word") return;
+    if (target.querySelector(".field__error")) addressOf().setAttribute("aria-invalid", "true");
+    else addressOf().removeAttribute("aria-invalid");
+  });
+
+  // An older answer must not overtake what has been typed since.
+  form.addEventListener("htmx:beforeSwap", (event) => {
+    if (event.detail.requestConfig.elt.name === "name" && isChosen) event.preventDefault();
+  });
+}

@@ -1,0 +1,34 @@
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
+
+from tenant_apps.activity import trail
+
+Answer = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+
+
+@sync_and_async_middleware
+def origin_middleware(get_response: Answer) -> Callable[[HttpRequest], Any]:
+    """Note the address that a request comes from, for the trail.
+
+    REMOTE_ADDR alone: a server behind a proxy sets it from the proxy's header, which others can
+    forge.
+    """
+
+    async def answer_async(request: HttpRequest) -> HttpResponseBase:
+        with trail.from_address(_address(request)):
+            return await cast("Awaitable[HttpResponseBase]", get_response(request))
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        with trail.from_address(_address(request)):
+            return cast("HttpResponseBase", get_response(request))
+
+    return answer_async if iscoroutinefunction(get_response) else answer
+
+
+def _address(request: HttpRequest) -> str | None:
+    return request.META.get("REMOTE_ADDR") or None

@@ -1,0 +1,174 @@
+"""Articles in the workspace's admin: another door to `writing` and `publishing`."""
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.decorators import action, display
+
+from tenant_apps.activity.admin import TrailAdmin
+from tenant_apps.articles import permissions, publishing, writing
+from tenant_apps.articles.errors import ArticleError
+from tenant_apps.articles.models import Article, Category, Tag
+from tenant_apps.users.models import User
+
+
+class ArticleAdmin(TrailAdmin):
+    """Authors find their own here, editors everybody's."""
+
+    verbs_keep_the_trail = True
+    domain_errors = (ArticleError,)
+    list_display = ("title", "author", "category", "shown_state", "published_at", "updated_at")
+    list_filter = ("state", "category", "author")
+    list_select_related = ("author", "category")
+    list_per_page = 30
+    show_full_result_count = False
+    search_fields = ("title", "excerpt")
+    date_hierarchy = None
+    autocomplete_fields = ("tags",)
+    fieldsets = (
+        (None, {"fields": ("title", "body", "excerpt")}),
+        ("Where it is found", {"fields": ("slug", "category", "tags")}),
+        (
+            "State",
+            {"fields": ("author", "shown_state", "published_at", "published_by", "updated_at")},
+        ),
+    )
+    add_fieldsets = ((None, {"fields": ("title", "body", "excerpt", "category", "tags")}),)
+    readonly_fields = ("author", "shown_state", "published_at", "published_by", "updated_at")
+    actions = ("publish", "unpublish", "archive")
+    actions_submit_line = ("save_and_publish",)
+
+    @display(  # type: ignore[untyped-decorator]  # unfold has no types
+        description="State",
+        ordering="state",
+        label={
+            "Published": "success",
+            "In review": "info",
+            "Scheduled": "info",
+            "Archived": "warning",
+        },
+    )
+    def shown_state(self, article: Article) -> str:
+        return article.get_state_display()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Article]:
+        return permissions.changeable_by(request.user)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return permissions.can_write(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Article | None = None) -> bool:
+        return self.has_change_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return permissions.can_write(request.user)
+
+    def has_change_permission(self, request: HttpRequest, obj: Article | None = None) -> bool:
+        if not isinstance(obj, Article):
+            return permissions.can_write(request.user)
+        return permissions.can_change(request.user, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Article | None = None) -> bool:
+        if obj is None:
+            return permissions.can_write(request.user)
+        return permissions.can_delete(request.user, obj)
+
+    def save_by_verb(self, request: HttpRequest, obj: Any, form: Any, *, change: bool) -> None:
+        by = cast("User", request.user)
+        own = {
+            name: form.cleaned_data[name]
+            for name in form.cleaned_data
+            if name in writing.CHANGEABLE
+        }
+        if not change:
+            begun = writing.create_article(by=by, **own)
+            # The admin goes on with its own object: let it be the one that was kept.
+            obj.__dict__.update(begun.__dict__)
+            return
+        article = Article.objects.select_related("author", "category").get(pk=obj.pk)
+        writing.change_article(article=article, by=by, changes=own)
+        obj.__dict__.update(article.__dict__)
+
+    def delete_model(self, request: HttpRequest, obj: Article) -> None:
+        writing.delete_article(article=obj, by=cast("User", request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Article]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request,
+            queryset,
+            lambda article: writing.delete_article(article=article, by=by),
+            "deleted",
+        )
+
+    @action(description="Save and publish")  # type: ignore[untyped-decorator]  # unfold has no types
+    def save_and_publish(self, request: HttpRequest, article: Article) -> None:
+        if not article.is_published:
+            publishing.publish_article(article=article, by=cast("User", request.user))
+            self.message_user(request, f'"{article}" is published.', messages.SUCCESS)
+
+    @action(description="Publish the chosen articles")  # type: ignore[untyped-decorator]  # unfold has no types
+    def publish(self, request: HttpRequest, queryset: QuerySet[Article]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request, queryset, lambda a: publishing.publish_article(article=a, by=by), "published"
+        )
+
+    @action(description="Take the chosen articles back to draft")  # type: ignore[untyped-decorator]  # unfold has no types
+    def unpublish(self, request: HttpRequest, queryset: QuerySet[Article]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request,
+            queryset,
+            lambda a: publishing.unpublish_article(article=a, by=by),
+            "back to draft",
+        )
+
+    @action(description="Archive the chosen articles")  # type: ignore[untyped-decorator]  # unfold has no types
+    def archive(self, request: HttpRequest, queryset: QuerySet[Article]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request, queryset, lambda a: publishing.archive_article(article=a, by=by), "archived"
+        )
+
+
+class SortingAdmin(TrailAdmin):
+    """Categories and tags, for those who may arrange them."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return _may_arrange(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Writers look them up in the article's form.
+        return _may_arrange(request) or permissions.can_write(request.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return _may_arrange(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _may_arrange(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _may_arrange(request)
+
+
+class CategoryAdmin(SortingAdmin):
+    model = Category
+    list_display = ("name", "parent", "slug")
+    list_select_related = ("parent",)
+    search_fields = ("name",)
+    prepopulated_fields = {"slug": ("name",)}
+    autocomplete_fields = ("parent",)
+
+
+class TagAdmin(SortingAdmin):
+    model = Tag
+    list_display = ("name", "slug")
+    search_fields = ("name",)
+    prepopulated_fields = {"slug": ("name",)}
+
+
+def _may_arrange(request: HttpRequest) -> bool:
+    return request.user.is_authenticated and request.user.has_perm("articles.manage_categories")

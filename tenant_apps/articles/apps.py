@@ -1,0 +1,32 @@
+from django.apps import AppConfig
+
+
+class ArticlesConfig(AppConfig):
+    name = "tenant_apps.articles"
+    verbose_name = "Articles"
+
+    def ready(self) -> None:
+        from shared_apps.tenants.registry import register_usage_counter
+        from tenant_apps.articles import selectors
+        from tenant_apps.users.permissions import (
+            ADMIN,
+            AUTHOR,
+            EDITOR,
+            Permission,
+            register_permissions,
+        )
+
+        editors = (ADMIN, EDITOR)
+        writers = (ADMIN, EDITOR, AUTHOR)
+        register_permissions(
+            Permission("articles.add_article", "Write articles", roles=writers),
+            Permission("articles.change_own_article", "Change one's own articles", roles=writers),
+            Permission("articles.publish_own_article", "Publish one's own articles", roles=writers),
+            Permission(
+                "articles.change_article", "Read and change everybody's articles", roles=editors
+            ),
+            Permission("articles.publish_article", "Publish everybody's articles", roles=editors),
+            Permission("articles.delete_article", "Delete articles", roles=editors),
+            Permission("articles.manage_categories", "Arrange categories and tags", roles=editors),
+        )
+        register_usage_counter("articles", selectors.count_articles)

@@ -1,0 +1,22 @@
+class ArticleError(Exception):
+    """Something about an article cannot be done; the sentence says why."""
+
+
+class WrongState(ArticleError):
+    """The article is not where this step starts from."""
+
+
+class NothingToPublish(ArticleError):
+    """The article has no text."""
+
+
+class DateInThePast(ArticleError):
+    """A date that has to lie ahead does not."""
+
+
+class SlugTaken(ArticleError):
+    """Another article has this address."""
+
+
+class EditConflict(ArticleError):
+    """Somebody else saved this article in the meantime."""

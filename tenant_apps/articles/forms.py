@@ -1,0 +1,98 @@
+import zoneinfo
+from datetime import datetime
+from typing import Any
+
+from django import forms
+
+from tenant_apps.articles.models import Article, Category
+
+MAX_BODY_CHARACTERS = 200_000
+
+
+class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """What a writer fills in. It validates; `writing` keeps."""
+
+    tags = forms.CharField(
+        required=False,
+        max_length=300,
+        help_text="Words that it is found by, with commas between them.",
+    )
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Article
+        fields = ["title", "body", "excerpt", "category", "slug"]
+        widgets = {
+            "body": forms.Textarea(
+                attrs={
+                    "class": "is-tall is-code",
+                    "spellcheck": "true",
+                    "maxlength": MAX_BODY_CHARACTERS,
+                }
+            ),
+            "excerpt": forms.Textarea(attrs={"rows": 3}),
+        }
+        labels = {"slug": "Address", "body": "Text"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        category = self.fields["category"]
+        assert isinstance(category, forms.ModelChoiceField)  # noqa: S101 (narrows the type for mypy)
+        category.queryset = Category.objects.all()
+        category.empty_label = "None"
+        self.fields["slug"].required = False
+        self.fields[
+            "slug"
+        ].help_text = "The last part of its address. Made from the title where empty."
+        if self.instance._state.adding:
+            del self.fields["slug"]
+        else:
+            self.fields["tags"].initial = ", ".join(tag.name for tag in self.instance.tags.all())
+            self.fields["version"].initial = self.instance.version
+
+    def clean_body(self) -> str:
+        body: str = self.cleaned_data["body"]
+        if len(body) > MAX_BODY_CHARACTERS:
+            raise forms.ValidationError(
+                f"The text has {len(body):,} characters; {MAX_BODY_CHARACTERS:,} is the most "
+                f"that fits. "
+                "Make two articles of it."
+            )
+        return body.replace("\r\n", "\n")
+
+    def clean_slug(self) -> str:
+        slug: str = self.cleaned_data.get("slug", "")
+        return slug.strip().lower() or self.instance.slug
+
+    def tag_names(self) -> list[str]:
+        return [name.strip() for name in self.cleaned_data["tags"].split(",") if name.strip()]
+
+    def changes(self) -> dict[str, Any]:
+        """The values of the article's own fields, for the verbs."""
+        return {
+            name: self.cleaned_data[name]
+            for name in ("title", "slug", "excerpt", "body", "category")
+            if name in self.cleaned_data
+        }
+
+
+class ScheduleForm(forms.Form):
+    """A day and time of day in a time zone."""
+
+    time_zone = forms.CharField(widget=forms.HiddenInput, max_length=64)
+    at = forms.DateTimeField(
+        label="Publish at",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+
+    def clean_time_zone(self) -> str:
+        name: str = self.cleaned_data["time_zone"]
+        if name not in zoneinfo.available_timezones():
+            raise forms.ValidationError(f'"{name}" is not a time zone.')
+        return name
+
+    @property
+    def moment(self) -> datetime:
+        """The moment that was meant, once the form is valid."""
+        wall_time: datetime = self.cleaned_data["at"]
+        return wall_time.replace(tzinfo=zoneinfo.ZoneInfo(self.cleaned_data["time_zone"]))

@@ -1,0 +1,226 @@
+from typing import cast
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from tenant_apps.articles import permissions, publishing, selectors, writing
+from tenant_apps.articles.errors import ArticleError, SlugTaken
+from tenant_apps.articles.forms import MAX_BODY_CHARACTERS, ArticleForm, ScheduleForm
+from tenant_apps.articles.models import Article, Category, State, Tag
+from tenant_apps.articles.rendering import make_excerpt, render_markdown
+from tenant_apps.users.models import User
+
+PER_PAGE = 12
+DESK_PER_PAGE = 30
+
+
+@require_GET
+def article_list(request: HttpRequest) -> HttpResponse:
+    return _list_page(request)
+
+
+@require_GET
+def category(request: HttpRequest, slug: str) -> HttpResponse:
+    return _list_page(request, chosen=get_object_or_404(Category, slug=slug))
+
+
+@require_GET
+def tag(request: HttpRequest, slug: str) -> HttpResponse:
+    return _list_page(request, tag=get_object_or_404(Tag, slug=slug))
+
+
+def _list_page(
+    request: HttpRequest, *, chosen: Category | None = None, tag: Tag | None = None
+) -> HttpResponse:
+    articles = selectors.list_articles(category=chosen, tag_slug=tag.slug if tag else "")
+    page = Paginator(articles, PER_PAGE).get_page(request.GET.get("page"))
+    return render(
+        request,
+        "tenant/articles/list.html",
+        {
+            "section": "articles",
+            "page": page,
+            "category": chosen,
+            "tag": tag,
+            "categories": selectors.categories_in_use(),
+            "can_write": permissions.can_write(request.user),
+        },
+    )
+
+
+@require_GET
+def article(request: HttpRequest, slug: str) -> HttpResponse:
+    found = get_object_or_404(permissions.visible_to(request.user).for_page(), slug=slug)
+    return render(
+        request,
+        "tenant/articles/article.html",
+        {
+            "section": "articles",
+            "article": found,
+            "html": render_markdown(found.body),
+            "description": found.excerpt or make_excerpt(found.body),
+            "related": selectors.related_articles(found),
+            "can_change": permissions.can_change(request.user, found),
+        },
+    )
+
+
+@login_required
+@require_GET
+def desk(request: HttpRequest) -> HttpResponse:
+    """A writer's own desk: the articles they may change, by state."""
+    articles = permissions.changeable_by(request.user)
+    state = request.GET.get("state", "")
+    counts = selectors.count_by_state(articles)
+    if state in State.values:
+        articles = articles.filter(state=state)
+    page = Paginator(articles.for_list().order_by("-updated_at", "-id"), DESK_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    return render(
+        request,
+        "tenant/articles/desk.html",
+        {
+            "section": "desk",
+            "page": page,
+            "state": state,
+            "tabs": [(value, label, counts.get(value, 0)) for value, label in State.choices],
+            "total": sum(counts.values()),
+            "can_write": permissions.can_write(request.user),
+        },
+    )
+
+
+@login_required
+def write(request: HttpRequest) -> HttpResponse:
+    """Begin an article."""
+    user = cast("User", request.user)
+    permissions.require_write(user)
+    form = ArticleForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        begun = writing.create_article(by=user, tags=form.tag_names(), **form.changes())
+        return _carry_out(request, begun, user)
+    return render(request, "tenant/articles/edit.html", {"section": "desk", "form": form})
+
+
+@login_required
+def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Change an article."""
+    user = cast("User", request.user)
+    # Two objects: the form writes what was typed into its own.
+    found = get_object_or_404(permissions.changeable_by(user).for_page(), pk=pk)
+    form = ArticleForm(
+        request.POST if request.method == "POST" else None,
+        instance=get_object_or_404(permissions.changeable_by(user), pk=pk),
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            writing.change_article(
+                article=found,
+                by=user,
+                changes=form.changes(),
+                tags=form.tag_names(),
+                version=form.cleaned_data["version"],
+            )
+        except SlugTaken as error:
+            form.add_error("slug", str(error))
+        except ArticleError as error:
+            form.add_error(None, str(error))
+        else:
+            return _carry_out(request, found, user)
+    return render(
+        request,
+        "tenant/articles/edit.html",
+        {
+            "section": "desk",
+            "form": form,
+            "article": found,
+            "preview": render_markdown(form["body"].value() or ""),
+            "can_publish": permissions.can_publish(user, found),
+            "can_delete": permissions.can_delete(user, found),
+            "schedule_form": ScheduleForm(),
+        },
+    )
+
+
+def _carry_out(request: HttpRequest, article: Article, user: User) -> HttpResponse:
+    """After saving: what the button that was pressed asked for."""
+    intent = request.POST.get("intent", "save")
+    if intent not in _STEPS:
+        messages.success(request, "Saved.")
+        return redirect("articles:edit", pk=article.pk)
+    return _take_step(request, article, user, intent)
+
+
+def _take_step(request: HttpRequest, article: Article, user: User, name: str) -> HttpResponse:
+    verb, sentence = _STEPS[name]
+    try:
+        verb(article=article, by=user)
+    except ArticleError as error:
+        messages.error(request, str(error))
+        return redirect("articles:edit", pk=article.pk)
+    messages.success(request, sentence)
+    if name == "publish":
+        return redirect(article)
+    return redirect("articles:edit", pk=article.pk)
+
+
+_STEPS = {
+    "submit": (publishing.submit_article, "Sent to the editors for review."),
+    "publish": (publishing.publish_article, "Published. Everybody can read it now."),
+    "unpublish": (publishing.unpublish_article, "Back to draft. Visitors no longer see it."),
+    "archive": (publishing.archive_article, "Archived. Visitors no longer see it."),
+}
+
+
+@login_required
+@require_POST
+def step(request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
+    """Submit, publish, unpublish or archive, without changing the text."""
+    user = cast("User", request.user)
+    found = get_object_or_404(permissions.changeable_by(user), pk=pk)
+    return _take_step(request, found, user, name)
+
+
+@login_required
+@require_POST
+def schedule(request: HttpRequest, pk: UUID) -> HttpResponse:
+    user = cast("User", request.user)
+    found = get_object_or_404(permissions.changeable_by(user), pk=pk)
+    form = ScheduleForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Give the day and the time at which it is to be published.")
+        return redirect("articles:edit", pk=pk)
+    try:
+        publishing.schedule_article(article=found, at=form.moment, by=user)
+    except ArticleError as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "Scheduled.")
+    return redirect("articles:edit", pk=pk)
+
+
+@login_required
+@require_POST
+def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
+    user = cast("User", request.user)
+    found = get_object_or_404(permissions.changeable_by(user), pk=pk)
+    writing.delete_article(article=found, by=user)
+    messages.success(request, f'"{found}" was deleted.')
+    return redirect("articles:desk")
+
+
+@login_required
+@require_POST
+def preview(request: HttpRequest) -> HttpResponse:
+    """The HTML of what is being written, for the pane beside it."""
+    permissions.require_write(request.user)
+    body = request.POST.get("body", "")[:MAX_BODY_CHARACTERS]
+    return render(
+        request, "tenant/articles/includes/preview.html", {"preview": render_markdown(body)}
+    )

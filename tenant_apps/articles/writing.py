@@ -1,0 +1,169 @@
+"""Writing and changing articles. Each verb runs in the tenant's schema."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from tenant_apps.activity import trail
+from tenant_apps.articles.errors import EditConflict, SlugTaken
+from tenant_apps.articles.models import SLUG_LENGTH, Article, Category, Tag
+from tenant_apps.articles.permissions import require_change, require_delete, require_write
+from tenant_apps.slugs import slug_from
+from tenant_apps.users.models import User
+
+CHANGEABLE = frozenset({"title", "slug", "excerpt", "body", "category", "author"})
+
+
+def create_article(
+    *,
+    title: str,
+    by: User,
+    body: str = "",
+    excerpt: str = "",
+    slug: str = "",
+    category: Category | None = None,
+    tags: Iterable[str] = (),
+    author: User | None = None,
+) -> Article:
+    """Begin an article, as a draft.
+
+    Args:
+        slug: the last part of its address; made from the title where empty.
+        tags: names; those that are new are made.
+        author: `by` where it is not said.
+    Raises:
+        NotAllowed: `by` may not write.
+        SlugTaken: another article has the slug that was asked for.
+    """
+    require_write(by)
+    wanted = slug or free_slug(title)
+    article = Article(
+        title=title,
+        slug=wanted,
+        body=body,
+        excerpt=excerpt,
+        category=category,
+        author=author or by,
+    )
+    try:
+        with transaction.atomic():
+            article.save(force_insert=True)
+            article.tags.set(find_or_make_tags(tags))
+            trail.record(verb="article.created", subject=article, actor=by, after={"title": title})
+    except IntegrityError as error:
+        _refuse_slug_clash(error, wanted)
+        raise
+    return article
+
+
+def change_article(
+    *,
+    article: Article,
+    by: User,
+    changes: Mapping[str, Any],
+    tags: Iterable[str] | None = None,
+    version: int | None = None,
+) -> Article:
+    """Change what is given and leave the rest.
+
+    Args:
+        changes: values by field; of title, slug, excerpt, body, category, author.
+        tags: names that replace the tags; None leaves them.
+        version: the version that the writer started from, where they did so a while ago.
+    Raises:
+        NotAllowed: `by` may not change this article.
+        EditConflict: it was saved by somebody else since `version`. Nothing is written.
+        SlugTaken: another article has the slug.
+    """
+    require_change(by, article)
+    unknown = set(changes) - CHANGEABLE
+    if unknown:
+        raise ValueError(f"change_article changes {sorted(CHANGEABLE)}, not {sorted(unknown)}.")
+    try:
+        with transaction.atomic():
+            row = Article.objects.select_for_update().get(pk=article.pk)
+            if version is not None and row.version != version:
+                raise EditConflict(
+                    "Somebody else has saved this article since you opened it. Nothing of yours "
+                    "was saved: "
+                    "copy your text, load the page again and put the two together."
+                )
+            fields = [name for name in changes if getattr(row, name) != changes[name]]
+            if not fields and tags is None:
+                return article
+            before = {name: _brief(getattr(row, name)) for name in fields}
+            for name in fields:
+                setattr(article, name, changes[name])
+            article.version = row.version + 1
+            article.updated_at = timezone.now()
+            article.save(update_fields=[*fields, "version", "updated_at"])
+            if tags is not None:
+                article.tags.set(find_or_make_tags(tags))
+            if fields:
+                trail.record(
+                    verb="article.changed",
+                    subject=article,
+                    actor=by,
+                    before=before,
+                    after={name: _brief(changes[name]) for name in fields},
+                )
+    except IntegrityError as error:
+        _refuse_slug_clash(error, str(changes.get("slug", "")))
+        raise
+    return article
+
+
+def delete_article(*, article: Article, by: User) -> None:
+    """Delete it for good. Raises NotAllowed."""
+    require_delete(by, article)
+    with transaction.atomic():
+        trail.record(
+            verb="article.deleted", subject=article, actor=by, before={"title": article.title}
+        )
+        article.delete()
+
+
+def free_slug(title: str) -> str:
+    """A slug from the title that no article has: with a number behind it where it is taken."""
+    base = slug_from(title, max_length=SLUG_LENGTH) or "article"
+    taken = set(Article.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    if base not in taken:
+        return base
+    number = 2
+    while (slug := f"{base[: SLUG_LENGTH - len(str(number)) - 1]}-{number}") in taken:
+        number += 1
+    return slug
+
+
+def find_or_make_tags(names: Iterable[str]) -> list[Tag]:
+    """The tags of these names, made where they are new. Names that differ only in case are one
+    tag."""
+    by_slug = {
+        slug: name.strip()[:60]
+        for name in names
+        if (slug := slug_from(name, max_length=SLUG_LENGTH))
+    }
+    if not by_slug:
+        return []
+    Tag.objects.bulk_create(
+        [Tag(name=name, slug=slug) for slug, name in by_slug.items()], ignore_conflicts=True
+    )
+    return list(Tag.objects.filter(slug__in=by_slug))
+
+
+def _brief(value: Any) -> Any:
+    """What the trail keeps of a value: of a long text only that it changed is worth the room."""
+    if isinstance(value, str) and len(value) > 200:  # noqa: PLR2004 (a line of the trail)
+        return f"{value[:200]}…"
+    return str(value) if isinstance(value, Category | User) else value
+
+
+def _refuse_slug_clash(error: IntegrityError, slug: str) -> None:
+    # psycopg names the constraint that was broken (Error.diag).
+    diagnosis = getattr(error.__cause__, "diag", None)
+    if diagnosis is not None and diagnosis.constraint_name == "articles_article_slug":
+        raise SlugTaken(
+            f'Another article has the address "{slug}" already. Choose another one.'
+        ) from error

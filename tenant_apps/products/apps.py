@@ -1,0 +1,20 @@
+from django.apps import AppConfig
+
+
+class ProductsConfig(AppConfig):
+    name = "tenant_apps.products"
+    verbose_name = "Products"
+
+    def ready(self) -> None:
+        from shared_apps.tenants.registry import register_usage_counter
+        from tenant_apps.products import selectors
+        from tenant_apps.users.permissions import ADMIN, EDITOR, Permission, register_permissions
+
+        editors = (ADMIN, EDITOR)
+        register_permissions(
+            Permission("products.change_product", "Add and change products", roles=editors),
+            Permission("products.publish_product", "Publish and archive products", roles=editors),
+            Permission("products.delete_product", "Delete products", roles=editors),
+            Permission("products.import_products", "Import products from files", roles=editors),
+        )
+        register_usage_counter("products", selectors.count_products)

@@ -1,0 +1,42 @@
+class ProductError(Exception):
+    """Something about a product cannot be done; the sentence says why."""
+
+
+class WrongState(ProductError):
+    """The product is not where this step starts from."""
+
+
+class NoVariant(ProductError):
+    """A product without a variant has no price, so it cannot be sold."""
+
+
+class HandleTaken(ProductError):
+    """Another product has this handle."""
+
+
+class ImportFileError(ProductError):
+    """A file cannot be imported at all; the sentence says why and what to do."""
+
+
+class FileTooLarge(ImportFileError):
+    """More bytes than are taken."""
+
+
+class FileEmpty(ImportFileError):
+    """Nothing in it, or nothing but a header."""
+
+
+class NotUtf8(ImportFileError):
+    """Bytes that are not UTF-8."""
+
+
+class WrongHeader(ImportFileError):
+    """Columns are missing or named twice."""
+
+
+class BrokenCsv(ImportFileError):
+    """Quotation marks do not add up."""
+
+
+class ImportNotReady(ProductError):
+    """The import is not in a state to be applied."""

@@ -1,0 +1,344 @@
+"""Imports from their upload to their end. Each verb runs in the tenant's schema."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import DatabaseError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from tenant_apps.activity import trail
+from tenant_apps.products.csv_files import CsvFile, find_bad_byte, write_row
+from tenant_apps.products.errors import (
+    FileEmpty,
+    FileTooLarge,
+    ImportFileError,
+    ImportNotReady,
+)
+from tenant_apps.products.models import (
+    ImportChunk,
+    ImportFaultyRow,
+    ImportProblem,
+    ImportRun,
+    ImportState,
+)
+from tenant_apps.products.money import current_currency
+from tenant_apps.products.permissions import require_import
+from tenant_apps.products.product_import import Listener, Report, import_products
+from tenant_apps.products.shopify_format import FAULT_COLUMN, Columns, Problem, Row
+from tenant_apps.users.models import User
+
+logger = logging.getLogger(__name__)
+
+CHUNK_BYTES = 256 * 1024
+DEFAULT_MAX_BYTES = 50 * 1024 * 1024
+_PAGE_ROWS = 1_000
+_PROGRESS_SECONDS = 3_600
+_STUCK_AFTER = timedelta(hours=2)
+_KEPT_FOR = timedelta(days=7)
+
+
+def max_bytes() -> int:
+    """The largest file that is taken."""
+    limit: int = getattr(settings, "PRODUCT_IMPORT_MAX_BYTES", DEFAULT_MAX_BYTES)
+    return limit
+
+
+def start_import(
+    *, file_name: str, pieces: Callable[[], Iterable[bytes]], skips_faulty: bool, by: User
+) -> ImportRun:
+    """Keep a file and have it checked once this transaction is committed.
+
+    What can be seen at once is refused at once: size, encoding, header.
+
+    Args:
+        pieces: gives the file's bytes from the start, each time it is called.
+    Raises:
+        NotAllowed: `by` may not import products.
+        FileTooLarge, FileEmpty, NotUtf8, WrongHeader, BrokenCsv.
+    """
+    from tenant_apps.products.tasks import check_import as check_import_task
+
+    require_import(by)
+    size = sum(len(piece) for piece in pieces())
+    if size > max_bytes():
+        raise FileTooLarge(
+            f"The file has {size / 1_048_576:.1f} MB; {max_bytes() / 1_048_576:.0f} MB is the "
+            f"most that is "
+            "taken. Split it: each part with the header, and all rows of a product in one part."
+        )
+    if not size:
+        raise FileEmpty("The file is empty. Choose one with a header and at least one product.")
+    header = CsvFile(pieces).read_header()
+    Columns(header)
+    if (bad := find_bad_byte(pieces())) is not None:
+        raise bad
+    with transaction.atomic():
+        run = ImportRun.objects.create(
+            file_name=file_name[:255],
+            file_bytes=size,
+            skips_faulty=skips_faulty,
+            header=header,
+            created_by=by,
+        )
+        for number, data in enumerate(_in_chunks(pieces())):
+            ImportChunk.objects.create(run=run, number=number, data=data)
+        check_import_task.delay_on_commit(str(run.pk))
+    return run
+
+
+def check_import(*, run: ImportRun) -> ImportRun:
+    """Read the whole file and note what an import would do, row by row. Safe to repeat."""
+    if run.state != ImportState.CHECKING:
+        return run
+    with transaction.atomic():
+        run.problems.all().delete()
+        run.faulty_rows.all().delete()
+    try:
+        with transaction.atomic():
+            report = import_products(
+                file=CsvFile(lambda: _kept_pieces(run)),
+                currency=current_currency(),
+                by=run.created_by,
+                writes=False,
+                skips_faulty=run.skips_faulty,
+                listener=_keeping_listener(run),
+            )
+            if not report.rows:
+                raise FileEmpty("The file has a header and no products.")
+    except ImportFileError as error:
+        return _refuse(run, str(error))
+    run.state = ImportState.CHECKED
+    run.report = report.as_json()
+    run.checked_at = timezone.now()
+    run.save(update_fields=["state", "report", "checked_at"])
+    return run
+
+
+def request_import(*, run: ImportRun, by: User) -> ImportRun:
+    """Have a checked file imported once this transaction is committed.
+
+    Raises:
+        NotAllowed: `by` may not import products.
+        ImportNotReady: it is not checked, was imported already, or has faults and is to be all or
+        nothing.
+    """
+    from tenant_apps.products.tasks import apply_import as apply_import_task
+
+    require_import(by)
+    with transaction.atomic():
+        locked = ImportRun.objects.select_for_update().get(pk=run.pk)
+        if locked.state != ImportState.CHECKED:
+            raise ImportNotReady(
+                f"This import is {locked.get_state_display().lower()}; only a checked one can be "
+                f"imported."
+            )
+        if not can_apply(locked):
+            raise ImportNotReady(
+                "The file has faults and nothing of it is imported until they are mended. "
+                "Download the "
+                "faulty rows, mend them and send them as a file of their own."
+            )
+        run.state = ImportState.IMPORTING
+        run.started_at = timezone.now()
+        run.save(update_fields=["state", "started_at"])
+        cache.delete(_progress_key(run))
+        apply_import_task.delay_on_commit(str(run.pk))
+    return run
+
+
+def can_apply(run: ImportRun) -> bool:
+    """Whether a checked file may be imported."""
+    report = run.report
+    has_changes = report.get("created", 0) + report.get("updated", 0) > 0
+    return (
+        run.state == ImportState.CHECKED
+        and has_changes
+        and (run.skips_faulty or not report["faulty"])
+    )
+
+
+def apply_import(*, run: ImportRun) -> ImportRun:
+    """Write what the check promised, in one transaction. Safe to repeat: a killed worker left
+    nothing."""
+    if run.state != ImportState.IMPORTING:
+        return run
+    try:
+        with transaction.atomic():
+            report = import_products(
+                file=CsvFile(lambda: _kept_pieces(run)),
+                currency=current_currency(),
+                by=run.created_by,
+                writes=True,
+                skips_faulty=run.skips_faulty,
+                listener=Listener(
+                    on_problems=lambda _: None,
+                    on_faulty_rows=lambda _: None,
+                    on_progress=lambda done: _note_progress(run, done),
+                ),
+            )
+            _refuse_faults(run, report)
+            run.state = ImportState.IMPORTED
+            run.report = report.as_json()
+            run.finished_at = timezone.now()
+            run.save(update_fields=["state", "report", "finished_at"])
+            run.chunks.all().delete()
+            trail.record(
+                verb="products.imported",
+                subject=run,
+                actor=run.created_by,
+                after={
+                    name: run.report[name] for name in ("created", "updated", "unchanged", "faulty")
+                },
+            )
+    except (ImportFileError, ImportNotReady) as error:
+        return _refuse(run, str(error))
+    except DatabaseError:
+        logger.exception("An import of products failed and was rolled back.")
+        return _end(
+            run,
+            ImportState.FAILED,
+            "The database did not take the file, so nothing was imported. Start it again; if it "
+            "happens again, tell us the time.",
+        )
+    return run
+
+
+def _refuse_faults(run: ImportRun, report: Report) -> None:
+    if report.faulty and not run.skips_faulty:
+        raise ImportNotReady("The file has faults; nothing was imported.")
+
+
+def tidy_imports() -> int:
+    """End the imports that nobody will end. Returns how many.
+
+    A worker that was killed again and again leaves a run at work for ever; a file that was checked
+    and never imported is not kept for longer than a week.
+    """
+    now = timezone.now()
+    ended = 0
+    stuck = Q(state=ImportState.CHECKING, created_at__lt=now - _STUCK_AFTER) | Q(
+        state=ImportState.IMPORTING, started_at__lt=now - _STUCK_AFTER
+    )
+    for run in ImportRun.objects.filter(stuck):
+        _end(
+            run,
+            ImportState.FAILED,
+            "The import was interrupted, and nothing of it was imported. Start it again.",
+        )
+        ended += 1
+    old = Q(state=ImportState.CHECKED, checked_at__lt=now - _KEPT_FOR)
+    for run in ImportRun.objects.filter(old):
+        _end(run, ImportState.REFUSED, "The file was not imported within a week, so it is gone.")
+        ended += 1
+    return ended
+
+
+def progress_percent(run: ImportRun) -> int:
+    """How much of the file has been read, 0 to 100. 0 where the cache does not know."""
+    done = cache.get(_progress_key(run)) or 0
+    return min(100, round(100 * done / run.file_bytes)) if run.file_bytes else 100
+
+
+def faulty_rows_as_csv(run: ImportRun) -> Iterator[str]:
+    """The rows of the faulty products, to be mended and sent again: the file's header and one
+    column more.
+
+    Cells that a spreadsheet would run as a formula get an apostrophe, which an import takes off
+    again.
+    """
+    yield "\ufeff" + write_row([*run.header, FAULT_COLUMN])
+    last = 0
+    while rows := list(run.faulty_rows.filter(row_number__gt=last)[:_PAGE_ROWS]):
+        for row in rows:
+            yield write_row(row.cells)
+        last = rows[-1].row_number
+
+
+def _keeping_listener(run: ImportRun) -> Listener:
+    width = len(run.header)
+
+    def keep_problems(problems: list[Problem]) -> None:
+        ImportProblem.objects.bulk_create(
+            [
+                ImportProblem(
+                    run=run,
+                    row_number=problem.row_number,
+                    column=problem.column[:200],
+                    sentence=problem.sentence,
+                    is_fatal=problem.is_fatal,
+                )
+                for problem in problems
+            ]
+        )
+
+    def keep_faulty_rows(rows: list[tuple[Row, str]]) -> None:
+        ImportFaultyRow.objects.bulk_create(
+            [
+                ImportFaultyRow(
+                    run=run, row_number=number, cells=[*_padded(cells, width), sentence]
+                )
+                for (number, cells), sentence in rows
+            ]
+        )
+
+    return Listener(
+        on_problems=keep_problems,
+        on_faulty_rows=keep_faulty_rows,
+        on_progress=lambda done: _note_progress(run, done),
+    )
+
+
+def _padded(cells: list[str], width: int) -> list[str]:
+    # PostgreSQL's jsonb takes no NUL character.
+    return [cell.replace("\x00", "") for cell in cells[:width]] + [""] * (width - len(cells))
+
+
+def _refuse(run: ImportRun, sentence: str) -> ImportRun:
+    return _end(run, ImportState.REFUSED, sentence)
+
+
+def _end(run: ImportRun, state: ImportState, sentence: str) -> ImportRun:
+    run.state = state
+    run.refusal = sentence
+    run.finished_at = timezone.now()
+    run.save(update_fields=["state", "refusal", "finished_at"])
+    run.chunks.all().delete()
+    return run
+
+
+def _note_progress(run: ImportRun, bytes_done: int) -> None:
+    # In the cache: the import's own transaction shows nothing to others before its end.
+    cache.set(_progress_key(run), bytes_done, timeout=_PROGRESS_SECONDS)
+
+
+def _progress_key(run: ImportRun) -> str:
+    return f"product-import:{run.pk}"
+
+
+def _kept_pieces(run: ImportRun) -> Iterator[bytes]:
+    number = 0
+    while True:
+        data = (
+            ImportChunk.objects.filter(run=run, number=number)
+            .values_list("data", flat=True)
+            .first()
+        )
+        if data is None:
+            return
+        yield bytes(data)
+        number += 1
+
+
+def _in_chunks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        rest += piece
+        while len(rest) >= CHUNK_BYTES:
+            yield rest[:CHUNK_BYTES]
+            rest = rest[CHUNK_BYTES:]
+    if rest:
+        yield rest

@@ -1,0 +1,450 @@
+from typing import Self
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_unicode_slug
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from shared_apps.tenants.keys import uuid7
+
+HANDLE_LENGTH = 255
+MAX_OPTIONS = 3
+
+
+class Category(models.Model):
+    """A place in the tree that products are sorted into."""
+
+    name = models.CharField(max_length=120)
+    slug = models.CharField(max_length=140, validators=[validate_unicode_slug])
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
+    # The names from the root on, " > " between them: what import files say, and what makes it
+    # unique.
+    path = models.CharField(max_length=500, editable=False)
+
+    class Meta:
+        verbose_name_plural = "categories"
+        ordering = ["path", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["slug"], name="products_category_slug"),
+            models.UniqueConstraint(
+                fields=["path"],
+                name="products_category_path",
+                violation_error_message="There is a category of this name at this place already.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("products:category", args=[self.slug])
+
+    def clean(self) -> None:
+        super().clean()
+        ancestor = self.parent
+        while ancestor is not None:
+            if ancestor.pk == self.pk:
+                raise ValidationError({"parent": "A category cannot stand below itself."})
+            ancestor = ancestor.parent
+
+
+class State(models.TextChoices):
+    """Whether a product is on sale."""
+
+    DRAFT = "draft", "Draft"
+    PUBLISHED = "published", "Published"
+    ARCHIVED = "archived", "Archived"
+
+
+class ProductQuerySet(models.QuerySet["Product"]):
+    def published(self) -> Self:
+        """What every visitor may see, newest first."""
+        return self.filter(state=State.PUBLISHED).order_by("-published_at", "-id")
+
+    def for_list(self) -> Self:
+        """With prices and first image: three queries, however many products."""
+        return self.defer("description_html", "extra").prefetch_related(
+            models.Prefetch(
+                "variants",
+                ProductVariant.objects.only(
+                    "id", "product_id", "position", "price_minor", "compare_at_minor",
+                    "tracks_stock", "stock_quantity", "sells_when_out",
+                ),
+            ),
+            models.Prefetch(
+                "images",
+                ProductImage.objects.order_by("product_id", "position", "id").distinct(
+                    "product_id"
+                ),
+            ),
+        )  # fmt: skip
+
+    def for_page(self) -> Self:
+        return self.select_related("category").prefetch_related(
+            "options", "images", "variants__image"
+        )
+
+
+class Product(models.Model):
+    """Something on sale: what is told of it. Prices and stock are on its variants, at least one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    title = models.CharField(max_length=255)
+    handle = models.CharField(max_length=HANDLE_LENGTH, validators=[validate_unicode_slug])
+    # Cleaned by `descriptions.clean_description` on the way in: it may be shown as it is.
+    description_html = models.TextField("description", blank=True)
+    vendor = models.CharField(max_length=255, blank=True)
+    product_type = models.CharField(max_length=255, blank=True)
+    category = models.ForeignKey(
+        Category, null=True, blank=True, on_delete=models.SET_NULL, related_name="products"
+    )
+    tags = ArrayField(models.CharField(max_length=255), default=list, blank=True)
+    seo_title = models.CharField("title for search engines", max_length=255, blank=True)
+    seo_description = models.TextField("description for search engines", blank=True)
+    is_gift_card = models.BooleanField("gift card", default=False)
+    # Columns of an import file that Terrace has no field for, by their names, so that nothing is
+    # lost.
+    extra = models.JSONField(default=dict, editable=False)
+    state = models.CharField(max_length=10, choices=State, default=State.DRAFT, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+    published_at = models.DateTimeField(null=True, editable=False)
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+    archived_at = models.DateTimeField(null=True, editable=False)
+    archived_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+
+    objects = ProductQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["title", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["handle"],
+                name="products_product_handle",
+                violation_error_message="Another product has this handle already.",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state=State.PUBLISHED) | models.Q(published_at__isnull=False),
+                name="products_product_published_has_a_date",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["-published_at", "-id"],
+                condition=models.Q(state=State.PUBLISHED),
+                name="products_product_published",
+            ),
+            models.Index(fields=["title", "id"], name="products_product_title"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("products:product", args=[self.handle])
+
+    @property
+    def is_published(self) -> bool:
+        return self.state == State.PUBLISHED
+
+    # The four below read what for_list and for_page have fetched; alone they cost a query each.
+
+    @property
+    def first_image(self) -> "ProductImage | None":
+        return next(iter(self.images.all()), None)
+
+    @property
+    def lowest_price_minor(self) -> int:
+        return min((variant.price_minor for variant in self.variants.all()), default=0)
+
+    @property
+    def has_several_prices(self) -> bool:
+        return len({variant.price_minor for variant in self.variants.all()}) > 1
+
+    @property
+    def is_on_sale(self) -> bool:
+        return any(variant.is_reduced for variant in self.variants.all())
+
+    @property
+    def is_sold_out(self) -> bool:
+        variants = self.variants.all()
+        return bool(variants) and all(variant.is_sold_out for variant in variants)
+
+
+class ProductOption(models.Model):
+    """What a product's variants differ in: Size, Colour. Its values stand on the variants."""
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="options")
+    # 1 to 3: which of a variant's option columns holds the value.
+    position = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=255)
+
+    class Meta:
+        ordering = ["product_id", "position"]
+        constraints = [
+            # Serves as the foreign key's index too, as it begins with the product.
+            models.UniqueConstraint(
+                fields=["product", "position"], name="products_option_position"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(position__gte=1, position__lte=MAX_OPTIONS),
+                name="products_option_of_three",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def check_picture_address(address: str) -> None:
+    """A picture lies at https://, http://, or on this host."""
+    if not address.lower().startswith(("https://", "http://", "/")) or " " in address:
+        raise ValidationError(
+            "The address of a picture begins with https:// or http:// and has no spaces.",
+            code="picture_address",
+        )
+
+
+class ProductImage(models.Model):
+    """A picture of a product, by its address."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="images")
+    url = models.CharField("address", max_length=2000, validators=[check_picture_address])
+    alt = models.CharField("what it shows", max_length=512, blank=True)
+    position = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        ordering = ["position", "id"]
+
+    def __str__(self) -> str:
+        return self.alt or self.url
+
+
+class ProductVariant(models.Model):
+    """What is put into a basket: one choice of the options, with its price and stock."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    product = models.ForeignKey(
+        Product, on_delete=models.CASCADE, related_name="variants", db_index=False
+    )
+    position = models.PositiveIntegerField(default=1)
+    option1 = models.CharField("option 1", max_length=255, blank=True)
+    option2 = models.CharField("option 2", max_length=255, blank=True)
+    option3 = models.CharField("option 3", max_length=255, blank=True)
+    sku = models.CharField("SKU", max_length=255, blank=True)
+    barcode = models.CharField(max_length=255, blank=True)
+    price_minor = models.BigIntegerField("price")
+    compare_at_minor = models.BigIntegerField("price before", null=True, blank=True)
+    cost_minor = models.BigIntegerField("cost", null=True, blank=True)
+    weight_grams = models.PositiveIntegerField("weight in grams", default=0)
+    requires_shipping = models.BooleanField(default=True)
+    is_taxable = models.BooleanField("taxable", default=True)
+    tracks_stock = models.BooleanField("stock is counted", default=False)
+    # The sum of the movements below, kept here because every list needs it.
+    stock_quantity = models.IntegerField("in stock", default=0)
+    sells_when_out = models.BooleanField("can be ordered when out of stock", default=False)
+    image = models.ForeignKey(
+        ProductImage,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            # Serves as the foreign key's index too, as it begins with the product.
+            models.UniqueConstraint(
+                fields=["product", "option1", "option2", "option3"],
+                name="products_variant_options",
+                violation_error_message="The product has a variant with these options already.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(price_minor__gte=0), name="products_variant_price_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(stock_quantity__gte=0),
+                name="products_variant_stock_not_negative",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["sku"], condition=~models.Q(sku=""), name="products_variant_sku"),
+        ]
+
+    def __str__(self) -> str:
+        return self.label or "Standard"
+
+    @property
+    def option_values(self) -> tuple[str, str, str]:
+        return (self.option1, self.option2, self.option3)
+
+    @property
+    def label(self) -> str:
+        return " / ".join(value for value in self.option_values if value)
+
+    @property
+    def is_reduced(self) -> bool:
+        return self.compare_at_minor is not None and self.compare_at_minor > self.price_minor
+
+    @property
+    def is_sold_out(self) -> bool:
+        return self.tracks_stock and not self.sells_when_out and self.stock_quantity <= 0
+
+
+class MovementReason(models.TextChoices):
+    """Why stock changed."""
+
+    COUNTED = "counted", "Counted"
+    IMPORTED = "imported", "Import"
+    RECEIVED = "received", "Received"
+    SOLD = "sold", "Sold"
+    RETURNED = "returned", "Returned"
+    LOST = "lost", "Lost or broken"
+
+
+class StockMovement(models.Model):
+    """A change of stock: how much, why, by whom. Written once, never changed."""
+
+    variant = models.ForeignKey(ProductVariant, on_delete=models.CASCADE, related_name="movements")
+    delta = models.IntegerField()
+    quantity_after = models.IntegerField()
+    reason = models.CharField(max_length=10, choices=MovementReason)
+    note = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.delta:+d} {self.get_reason_display().lower()}"
+
+
+class ImportState(models.TextChoices):
+    """Where an import is. A check writes nothing but its report."""
+
+    CHECKING = "checking", "Being checked"
+    CHECKED = "checked", "Checked"
+    IMPORTING = "importing", "Being imported"
+    IMPORTED = "imported", "Imported"
+    REFUSED = "refused", "Refused"
+    FAILED = "failed", "Stopped by an error"
+
+
+class ImportRun(models.Model):
+    """A file of products on its way in: what it holds, what would change, what is wrong with it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    file_name = models.CharField(max_length=255)
+    file_bytes = models.BigIntegerField()
+    skips_faulty = models.BooleanField(
+        "import the rest where a product is faulty",
+        default=False,
+        help_text="Otherwise nothing is imported until the whole file is right.",
+    )
+    state = models.CharField(max_length=10, choices=ImportState, default=ImportState.CHECKING)
+    # Why a file could not be read at all; a sentence.
+    refusal = models.TextField(blank=True)
+    # Counts and first changes: `product_import.Report` as JSON.
+    report = models.JSONField(default=dict)
+    header = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    checked_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.file_name
+
+    def get_absolute_url(self) -> str:
+        return reverse("products:import-run", args=[self.pk])
+
+    @property
+    def is_working(self) -> bool:
+        return self.state in {ImportState.CHECKING, ImportState.IMPORTING}
+
+
+class ImportChunk(models.Model):
+    """A piece of an import's file. In the database, so that any worker can read it piece by
+    piece."""
+
+    run = models.ForeignKey(
+        ImportRun, on_delete=models.CASCADE, related_name="chunks", db_index=False
+    )
+    number = models.PositiveIntegerField()
+    data = models.BinaryField()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "number"], name="products_chunk_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}, piece {self.number}"
+
+
+class ImportProblem(models.Model):
+    """Something wrong in one row of an import's file."""
+
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="problems")
+    # As a spreadsheet counts: the header is row 1.
+    row_number = models.PositiveIntegerField()
+    column = models.CharField(max_length=200, blank=True)
+    sentence = models.TextField()
+    # False for what is only to be known: the product is imported all the same.
+    is_fatal = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["row_number", "id"]
+
+    def __str__(self) -> str:
+        return f"Row {self.row_number}: {self.sentence}"
+
+
+class ImportFaultyRow(models.Model):
+    """A row of a faulty product as it stood in the file, for the file that can be mended and sent
+    again."""
+
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="faulty_rows")
+    row_number = models.PositiveIntegerField()
+    cells = models.JSONField()
+
+    class Meta:
+        ordering = ["row_number"]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}, row {self.row_number}"

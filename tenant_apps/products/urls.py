@@ -1,0 +1,14 @@
+from django.urls import path
+
+from tenant_apps.products import views
+
+app_name = "products"
+urlpatterns = [
+    path("products/", views.product_list, name="list"),
+    path("products/import/", views.import_products, name="import"),
+    path("products/import/<uuid:pk>/", views.import_run, name="import-run"),
+    path("products/import/<uuid:pk>/apply/", views.apply_import, name="import-apply"),
+    path("products/import/<uuid:pk>/faulty-rows.csv", views.faulty_rows, name="import-faulty-rows"),
+    path("products/category/<str:slug>/", views.category, name="category"),
+    path("products/<str:handle>/", views.product, name="product"),
+]

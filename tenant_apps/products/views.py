@@ -1,0 +1,149 @@
+from collections.abc import Iterator
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.files.uploadedfile import UploadedFile
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from tenant_apps.products import import_runs, permissions, selectors
+from tenant_apps.products.errors import ImportFileError, ImportNotReady
+from tenant_apps.products.forms import ImportForm
+from tenant_apps.products.models import Category, ImportRun
+from tenant_apps.users.models import User
+
+PER_PAGE = 24
+RUNS_SHOWN = 10
+PROBLEMS_PER_PAGE = 50
+
+
+@require_GET
+def product_list(request: HttpRequest) -> HttpResponse:
+    return _list_page(request)
+
+
+@require_GET
+def category(request: HttpRequest, slug: str) -> HttpResponse:
+    return _list_page(request, chosen=get_object_or_404(Category, slug=slug))
+
+
+def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpResponse:
+    words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    products = selectors.list_products(category=chosen, words=words)
+    return render(
+        request,
+        "tenant/products/list.html",
+        {
+            "section": "products",
+            "page": Paginator(products, PER_PAGE).get_page(request.GET.get("page")),
+            "category": chosen,
+            "categories": selectors.categories_in_use(),
+            "words": words,
+            "can_change": permissions.can_change(request.user),
+            "can_import": permissions.can_import(request.user),
+        },
+    )
+
+
+@require_GET
+def product(request: HttpRequest, handle: str) -> HttpResponse:
+    found = get_object_or_404(permissions.visible_to(request.user).for_page(), handle=handle)
+    return render(
+        request,
+        "tenant/products/product.html",
+        {
+            "section": "products",
+            "product": found,
+            "variants": found.variants.all(),
+            "can_change": permissions.can_change(request.user),
+        },
+    )
+
+
+@login_required
+def import_products(request: HttpRequest) -> HttpResponse:
+    """Choose a file; the imports before it."""
+    user = cast("User", request.user)
+    permissions.require_import(user)
+    form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
+    if request.method == "POST" and form.is_valid():
+        file = form.uploaded()
+        try:
+            run = import_runs.start_import(
+                file_name=file.name or "products.csv",
+                pieces=lambda: _pieces_of(file),
+                skips_faulty=form.cleaned_data["skips_faulty"],
+                by=user,
+            )
+        except ImportFileError as error:
+            form.add_error("file", str(error))
+        else:
+            return redirect(run)
+    return render(
+        request,
+        "tenant/products/import.html",
+        {
+            "section": "products",
+            "form": form,
+            "runs": ImportRun.objects.select_related("created_by")[:RUNS_SHOWN],
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+@login_required
+@require_GET
+def import_run(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """How an import stands. htmx asks for its inner part alone, again and again while it works."""
+    permissions.require_import(request.user)
+    run = get_object_or_404(ImportRun.objects.select_related("created_by"), pk=pk)
+    problems = Paginator(run.problems.all(), PROBLEMS_PER_PAGE).get_page(request.GET.get("page"))
+    inner = bool(request.headers.get("HX-Request"))
+    return render(
+        request,
+        "tenant/products/includes/import_status.html"
+        if inner
+        else "tenant/products/import_run.html",
+        {
+            "section": "products",
+            "run": run,
+            "percent": import_runs.progress_percent(run) if run.is_working else 100,
+            "page": problems,
+            "can_apply": import_runs.can_apply(run),
+        },
+    )
+
+
+@login_required
+@require_POST
+def apply_import(request: HttpRequest, pk: UUID) -> HttpResponse:
+    permissions.require_import(request.user)
+    run = get_object_or_404(ImportRun, pk=pk)
+    try:
+        import_runs.request_import(run=run, by=cast("User", request.user))
+    except ImportNotReady as error:
+        messages.error(request, str(error))
+    return redirect(run)
+
+
+@login_required
+@require_GET
+def faulty_rows(request: HttpRequest, pk: UUID) -> HttpResponseBase:
+    """The rows of the faulty products as a file that can be mended and sent again."""
+    permissions.require_import(request.user)
+    run = get_object_or_404(ImportRun, pk=pk)
+    return StreamingHttpResponse(
+        (line.encode() for line in import_runs.faulty_rows_as_csv(run)),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="faulty-rows.csv"'},
+    )
+
+
+def _pieces_of(file: "UploadedFile[Any]") -> Iterator[bytes]:
+    file.seek(0)
+    yield from file.chunks(import_runs.CHUNK_BYTES)

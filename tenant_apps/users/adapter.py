@@ -1,0 +1,30 @@
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.forms import Form
+from django.http import HttpRequest
+
+from shared_apps.tenants.context import require_tenant
+from tenant_apps.users.models import User
+from tenant_apps.users.permissions import MEMBER
+from tenant_apps.users.roles import get_role
+from tenant_apps.users.signup import is_signup_open
+
+
+class TenantAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped base
+    """How allauth behaves inside a tenant: who may sign up, as what, and what its letters say."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return is_signup_open()
+
+    def save_user(self, request: HttpRequest, user: User, form: Form, commit: bool = True) -> User:  # noqa: FBT001, FBT002 (allauth's signature)
+        user.full_name = form.cleaned_data.get("full_name", "")
+        user.role = get_role(MEMBER)
+        saved: User = super().save_user(request, user, form, commit)
+        return saved
+
+    def format_email_subject(self, subject: str) -> str:
+        return f"{require_tenant().name}: {subject}"
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        super().send_mail(template_prefix, email, {**context, "tenant": require_tenant()})

@@ -1,0 +1,164 @@
+"""Letters that let people in. Each verb runs in the tenant's schema."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from shared_apps.tenants.context import TenantRef, require_tenant
+from tenant_apps.activity import trail
+from tenant_apps.users import membership
+from tenant_apps.users.errors import (
+    EmailTaken,
+    InvitationExpired,
+    InvitationInvalid,
+    InvitationUsed,
+    NotAllowed,
+)
+from tenant_apps.users.links import page_url
+from tenant_apps.users.models import Invitation, Role, User
+from tenant_apps.users.permissions import OWNER
+
+VALID_FOR = timedelta(days=7)
+
+
+def invite_person(*, email: str, role: Role, by: User) -> Invitation:
+    """Write down an invitation and have its letter sent once this transaction is committed.
+
+    An open invitation to the same address is withdrawn: the newest letter is the one that works.
+
+    Raises:
+        NotAllowed: `by` may not manage people, or invites an owner without being one.
+        EmailTaken: the address belongs to somebody here.
+    """
+    from tenant_apps.users.tasks import send_invitation_letter
+
+    if not by.has_perm("users.manage_people"):
+        raise NotAllowed("Your role does not let you invite people.")
+    if role.slug == OWNER and not by.is_owner:
+        raise NotAllowed("Only an owner can invite an owner.")
+    if User.objects.filter(email=email).exists():
+        raise EmailTaken(f"{email.lower()} belongs to somebody in this workspace already.")
+    now = timezone.now()
+    with transaction.atomic():
+        Invitation.objects.open().filter(email=email).update(withdrawn_at=now)
+        invitation = Invitation.objects.create(
+            email=email, role=role, invited_by=by, created_at=now, expires_at=now + VALID_FOR
+        )
+        trail.record(
+            verb="person.invited",
+            subject=invitation,
+            actor=by,
+            after={"email": invitation.email, "role": role.slug},
+        )
+        send_invitation_letter.delay_on_commit(str(invitation.pk))
+    return invitation
+
+
+def withdraw_invitation(*, invitation: Invitation, by: User) -> Invitation:
+    """Make the letter useless. Raises NotAllowed, or InvitationUsed where it was accepted."""
+    if not by.has_perm("users.manage_people"):
+        raise NotAllowed("Your role does not let you withdraw invitations.")
+    if invitation.accepted_at:
+        raise InvitationUsed(
+            f"{invitation.email} has accepted already; deactivate the person instead."
+        )
+    with transaction.atomic():
+        invitation.withdrawn_at = timezone.now()
+        invitation.save(update_fields=["withdrawn_at"])
+        trail.record(verb="person.invitation_withdrawn", subject=invitation, actor=by)
+    return invitation
+
+
+def send_letter(*, invitation: Invitation) -> None:
+    """Make a fresh token, keep its hash and mail the link.
+
+    A letter that is sent again carries a new token, so the task may be repeated and no token is
+    ever stored. An invitation that was used or withdrawn in the meantime gets no letter.
+    """
+    if invitation.state != "open":
+        return
+    tenant = require_tenant()
+    token = secrets.token_urlsafe(32)
+    invitation.token_hash = _hash_token(token, tenant)
+    invitation.sent_at = timezone.now()
+    invitation.save(update_fields=["token_hash", "sent_at"])
+    context = {
+        "invitation": invitation,
+        "tenant": tenant,
+        "link": page_url(tenant, "users:invitation", token),
+    }
+    message = EmailMultiAlternatives(
+        subject=" ".join(render_to_string("emails/invitation.subject", context).split()),
+        body=render_to_string("emails/invitation.txt", context),
+        to=[invitation.email],
+    )
+    message.attach_alternative(render_to_string("emails/invitation.html", context), "text/html")
+    message.send()
+
+
+def find_invitation(*, token: str) -> Invitation:
+    """The open invitation that this token belongs to.
+
+    Raises:
+        InvitationInvalid: no invitation of this workspace has it.
+        InvitationUsed: it was accepted or withdrawn.
+        InvitationExpired: it is too old.
+    """
+    invitation = (
+        Invitation.objects.select_related("role", "invited_by")
+        .filter(token_hash=_hash_token(token, require_tenant()))
+        .first()
+    )
+    if invitation is None:
+        raise InvitationInvalid(
+            "This link belongs to no invitation of this workspace. Use the newest letter that "
+            "you got, "
+            "or ask for another one."
+        )
+    if invitation.accepted_at:
+        raise InvitationUsed(
+            "This invitation was accepted already. Log in with your e-mail address."
+        )
+    if invitation.withdrawn_at:
+        raise InvitationUsed("This invitation was withdrawn. Ask for another one.")
+    if invitation.is_expired:
+        raise InvitationExpired("This invitation has expired. Ask for another one.")
+    return invitation
+
+
+def accept_invitation(*, token: str, full_name: str, password: str) -> User:
+    """Let the reader of a letter in, once.
+
+    The letter reached the address, so the address counts as confirmed.
+
+    Args:
+        password: in clear text, checked by the caller's form.
+    Raises:
+        InvitationInvalid, InvitationUsed, InvitationExpired, EmailTaken.
+    """
+    with transaction.atomic():
+        found = find_invitation(token=token)
+        # The row is locked before it is judged again: two clicks at once make one person.
+        Invitation.objects.select_for_update().get(pk=found.pk)
+        invitation = find_invitation(token=token)
+        person = membership.add_person(
+            email=invitation.email,
+            full_name=full_name,
+            role=invitation.role,
+            password=password,
+            email_confirmed=True,
+        )
+        invitation.accepted_at = timezone.now()
+        invitation.accepted_by = person
+        invitation.save(update_fields=["accepted_at", "accepted_by"])
+    return person
+
+
+def _hash_token(token: str, tenant: TenantRef) -> str:
+    # The tenant is part of it: a row copied into another workspace opens nothing there.
+    return hashlib.sha256(f"{tenant.uuid}:{token}".encode()).hexdigest()

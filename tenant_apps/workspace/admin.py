@@ -1,0 +1,67 @@
+"""What the tenant's admin holds: the admin classes of all tenant apps on one site."""
+
+from typing import Any, cast
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from tenant_apps.activity.admin import EntryAdmin, TrailAdmin
+from tenant_apps.activity.models import Entry
+from tenant_apps.articles import admin as articles
+from tenant_apps.articles.models import Article, Tag
+from tenant_apps.articles.models import Category as ArticleCategory
+from tenant_apps.products import admin as products
+from tenant_apps.products.models import Category as ProductCategory
+from tenant_apps.products.models import Product
+from tenant_apps.users import admin as users
+from tenant_apps.users.models import Invitation, Role, User
+from tenant_apps.workspace import configuration
+from tenant_apps.workspace.admin_site import tenant_admin
+from tenant_apps.workspace.models import Workspace
+
+__all__ = ["tenant_admin"]
+
+
+class WorkspaceAdmin(TrailAdmin):
+    """One row, so the list leads straight to it."""
+
+    verbs_keep_the_trail = True
+    fields = ("name", "tagline", "language", "time_zone", "currency", "signup_open")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_change_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_change_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_authenticated and request.user.has_perm("workspace.change_settings")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:workspace_workspace_change", args=[1]))
+
+    def save_by_verb(self, request: HttpRequest, obj: Any, form: Any, *, change: bool) -> None:
+        configuration.change_settings(
+            changes={name: form.cleaned_data[name] for name in form.changed_data},
+            by=cast("User", request.user),
+        )
+
+
+tenant_admin.register(Article, articles.ArticleAdmin)
+tenant_admin.register(ArticleCategory, articles.CategoryAdmin)
+tenant_admin.register(Tag, articles.TagAdmin)
+tenant_admin.register(Product, products.ProductAdmin)
+tenant_admin.register(ProductCategory, products.CategoryAdmin)
+tenant_admin.register(User, users.UserAdmin)
+tenant_admin.register(Invitation, users.InvitationAdmin)
+tenant_admin.register(Role, users.RoleAdmin)
+tenant_admin.register(Entry, EntryAdmin)
+tenant_admin.register(Workspace, WorkspaceAdmin)

@@ -1,0 +1,47 @@
+"""Changing what the workspace says of itself. Runs in the tenant's schema."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from tenant_apps.activity import trail
+from tenant_apps.users.errors import NotAllowed
+from tenant_apps.users.models import User
+from tenant_apps.workspace.models import Workspace
+
+CHANGEABLE = frozenset({"name", "tagline", "language", "time_zone", "currency", "signup_open"})
+
+
+def change_settings(*, changes: Mapping[str, Any], by: User) -> Workspace:
+    """Change the settings that are given and leave the rest.
+
+    Raises:
+        NotAllowed: `by` may not change the settings.
+        ValidationError: a value is not one that the field takes.
+    """
+    if not by.has_perm("workspace.change_settings"):
+        raise NotAllowed("Your role does not let you change the workspace's settings.")
+    unknown = set(changes) - CHANGEABLE
+    if unknown:
+        raise ValueError(f"change_settings changes {sorted(CHANGEABLE)}, not {sorted(unknown)}.")
+    with transaction.atomic():
+        workspace = Workspace.objects.select_for_update().get()
+        fields = [name for name in changes if getattr(workspace, name) != changes[name]]
+        if not fields:
+            return workspace
+        before = {name: getattr(workspace, name) for name in fields}
+        for name in fields:
+            setattr(workspace, name, changes[name])
+        workspace.full_clean()
+        workspace.updated_at = timezone.now()
+        workspace.save(update_fields=[*fields, "updated_at"])
+        trail.record(
+            verb="workspace.changed",
+            subject=workspace,
+            actor=by,
+            before=before,
+            after={name: changes[name] for name in fields},
+        )
+    return workspace

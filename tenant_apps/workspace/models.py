@@ -1,0 +1,57 @@
+import zoneinfo
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+
+
+def check_time_zone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(
+            f'"{name}" is not a time zone. Take one as "Europe/Berlin" or "UTC".', code="time_zone"
+        )
+
+
+def check_language(code: str) -> None:
+    if code not in dict(settings.LANGUAGES):
+        raise ValidationError(f'"{code}" is not one of the languages offered.', code="language")
+
+
+class Workspace(models.Model):
+    """What the tenant says of itself. One row, which the seeder makes."""
+
+    # Always 1: a second row would have the same key.
+    id = models.BigIntegerField(primary_key=True, default=1, editable=False)
+    name = models.CharField(max_length=100)
+    tagline = models.CharField(max_length=160, blank=True)
+    language = models.CharField(max_length=10, default="en", validators=[check_language])
+    time_zone = models.CharField(max_length=64, default="UTC", validators=[check_time_zone])
+    currency = models.CharField(
+        max_length=3,
+        default="EUR",
+        validators=[RegexValidator(r"\A[A-Z]{3}\Z", "Three capital letters, as EUR (ISO 4217).")],
+        help_text="Three letters, as EUR (ISO 4217). Prices keep their number when it changes.",
+    )
+    signup_open = models.BooleanField(
+        "visitors may sign up",
+        default=False,
+        help_text="Otherwise people join by invitation alone.",
+    )
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = "workspace"
+        verbose_name_plural = "workspace"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="workspace_workspace_one_row")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Refused: a tenant without this row has no name."""
+        raise ValidationError("A workspace's settings can be changed, not deleted.")
