@@ -1,0 +1,1 @@
+"""The tenant apps in plain Django: no tenancy, one schema."""

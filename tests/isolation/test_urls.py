@@ -1,0 +1,353 @@
+"""Leak list 6: every address of a tenant's site, asked on acme with what belongs to globex.
+
+The resolver is walked, so an app that comes later is covered: where its addresses have a parameter
+that FACTORIES does not know, the test says what to add.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.apps import apps
+from django.conf import settings
+from django.core import mail
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import models, transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, set_urlconf
+from django.urls.resolvers import RegexPattern, RoutePattern
+from django.utils import timezone
+
+from shared_apps.tenants import context
+from shared_apps.tenants.context import TenantRef
+from tenant_apps.activity.models import Entry
+from tenant_apps.articles import publishing, writing
+from tenant_apps.articles.models import Article
+from tenant_apps.articles.models import Category as ArticleCategory
+from tenant_apps.articles.models import Tag as ArticleTag
+from tenant_apps.products.models import Category as ProductCategory
+from tenant_apps.products.models import ImportRun, Product, ProductVariant
+from tenant_apps.products.models import State as ProductState
+from tenant_apps.users.invitations import send_letter
+from tenant_apps.users.models import Invitation, Role, User
+
+SECRET = "globex-secret"
+# Larger than any key that acme has, so that a number isn't somebody's in both.
+NUMBER = 9_000_001
+NOBODYS_UUID = "00000000-0000-7000-8000-000000000000"
+METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
+
+
+@dataclass(frozen=True)
+class Address:
+    """One pattern of the resolver.
+
+    Attributes:
+        route: as it is written, from the site's root.
+        parameters: the names it takes.
+    """
+
+    route: str
+    parameters: tuple[str, ...]
+
+    def filled(self, values: dict[str, str]) -> str:
+        """The path with these values."""
+        path = self.route
+        for name, value in values.items():
+            path = _replace_group(path, name, value)
+        path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: values[match.group(1)], path)
+        return "/" + path.replace("^", "").replace("$", "").replace("\\Z", "")
+
+
+def _replace_group(route: str, name: str, value: str) -> str:
+    """A regular expression's `(?P<name>…)` as the value; its parentheses may nest."""
+    start = route.find(f"(?P<{name}>")
+    if start < 0:
+        return route
+    depth = 0
+    for position in range(start, len(route)):
+        depth += {"(": 1, ")": -1}.get(route[position], 0)
+        if depth == 0:
+            return route[:start] + value + route[position + 1 :]
+    raise AssertionError(f"{route} has a parenthesis too many.")
+
+
+def addresses() -> list[Address]:
+    """All addresses of the tenant's urlconf."""
+    return list(_walk(get_resolver(settings.TERRACE_TENANT_URLCONF), "", ()))
+
+
+def _walk(resolver: URLResolver, before: str, taken: tuple[str, ...]) -> Iterator[Address]:
+    for pattern in resolver.url_patterns:
+        route = before + str(pattern.pattern)
+        matcher = pattern.pattern
+        assert isinstance(matcher, RoutePattern | RegexPattern), matcher
+        names = (*taken, *matcher.regex.groupindex)
+        if isinstance(pattern, URLPattern):
+            yield Address(route, names)
+        else:
+            yield from _walk(pattern, route, names)
+
+
+# What globex' people have in their mail.
+IN_LETTERS: dict[str, str] = {}
+
+
+# --- What globex has, and acme has not -------------------------------------------------------------
+
+
+@pytest.fixture
+def in_globex(globex: TenantRef) -> Iterator[None]:
+    """One of each thing in globex, and its name everywhere."""
+    set_urlconf(settings.TERRACE_TENANT_URLCONF)  # as in a request of a tenant
+    _plant(globex)
+    yield
+    set_urlconf(None)
+
+
+def _plant(globex: TenantRef) -> None:
+    with context.run_in(globex):
+        owner = User.objects.get()
+        category = ArticleCategory.objects.create(id=NUMBER, name=SECRET, slug=SECRET)
+        ArticleTag.objects.create(id=NUMBER, name=SECRET, slug=f"{SECRET}-tag")
+        article = writing.create_article(title=SECRET, body=SECRET, by=owner)
+        article.category = category
+        article.save(update_fields=["category"])
+        publishing.publish_article(article=article, by=owner)
+        ProductCategory.objects.create(id=NUMBER, name=SECRET, slug=SECRET)
+        product = Product.objects.create(
+            title=SECRET, handle=SECRET, state=ProductState.PUBLISHED, published_at=timezone.now()
+        )
+        ProductVariant.objects.create(product=product, price_minor=100)
+        ImportRun.objects.create(file_name=f"{SECRET}.csv", file_bytes=1, created_by=owner)
+        Role.objects.create(id=NUMBER, slug=SECRET, name=SECRET, permissions=[])
+        invitation = Invitation.objects.create(
+            email=f"{SECRET}@example.com",
+            role=Role.objects.get(slug="member"),
+            invited_by=owner,
+            expires_at=timezone.now() + timedelta(days=1),
+        )
+        send_letter(invitation=invitation)
+        found = re.search(r"/invitations/([^/\s]+)/", str(mail.outbox[-1].body))
+        assert found is not None
+        IN_LETTERS["token"] = found.group(1)
+        EmailAddress.objects.create(user=owner, email=f"{SECRET}@example.org", verified=False)
+        Entry.objects.create(id=NUMBER, verb="planted", object_type="x", object_id="1",
+                             object_label=SECRET)  # fmt: skip
+        if not default_storage.exists(f"{SECRET}.txt"):
+            default_storage.save(f"{SECRET}.txt", ContentFile(SECRET.encode()))
+
+
+def _key_of(model: type[models.Model]) -> str:
+    """The key of a row of globex that no row of acme has."""
+    rows = model._base_manager.all()
+    if isinstance(model._meta.pk, models.BigAutoField):
+        rows = rows.filter(pk=NUMBER)
+    row = rows.first()
+    assert row is not None, (
+        f"globex has no {model._meta.label} for the walk: add one to in_globex in {__file__}."
+    )
+    return str(row.pk)
+
+
+def _object_id(route: str) -> str:
+    """The admin's addresses say their model: admin/<app>/<model>/<object_id>/…"""
+    _, app_label, model_name, *_ = route.split("/")
+    return _key_of(apps.get_model(app_label, model_name))
+
+
+def _pk(route: str) -> str:
+    for beginning, model in (
+        ("api/v1/articles/", Article),
+        ("desk/", Article),
+        ("^desk/", Article),
+        ("api/v1/products/", Product),
+        ("products/import/", ImportRun),
+    ):
+        if route.startswith(beginning):
+            return _key_of(model)
+    pytest.fail(f"What is the pk of {route}? Add its beginning to _pk in {__file__}.")
+
+
+def _slug(route: str) -> str:
+    return f"{SECRET}-tag" if route.startswith("articles/tag/") else SECRET
+
+
+# For each name of a parameter: what globex has (by the route), and what nobody has.
+FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
+    "object_id": (_object_id, NOBODYS_UUID),
+    "pk": (_pk, NOBODYS_UUID),
+    "slug": (_slug, "nobodys"),
+    "handle": (lambda route: SECRET, "nobodys"),
+    "token": (lambda route: IN_LETTERS["token"], "nobodys"),
+    "name": (lambda route: f"{SECRET}.txt" if "media" in route else "archive", "archive"),
+    "url": (lambda route: SECRET, "nobodys"),
+    "app_label": (lambda route: "articles", "articles"),
+    "key": (
+        lambda route: _confirmation_key() if "confirm" in route else _reset()[1],
+        "nobodys-key",
+    ),
+    "uidb36": (lambda route: _reset()[0], "1"),
+}
+# One row in each tenant with the same key: acme's own is what acme gets.
+SAME_IN_EACH = ("admin/workspace/workspace/",)
+# Neither shows an object by its parameter.
+WITHOUT_OBJECT = ("admin/(?P<url>", "admin/^(?P<app_label>")
+
+
+def _confirmation_key() -> str:
+    from allauth.account.models import EmailConfirmationHMAC
+
+    return str(EmailConfirmationHMAC(EmailAddress.objects.get(verified=False)).key)
+
+
+def _reset() -> tuple[str, str]:
+    from allauth.account import app_settings
+    from allauth.account.utils import user_pk_to_url_str
+    from django.utils.module_loading import import_string
+
+    user = User.objects.get()
+    generator = import_string(settings.ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR)()
+    assert app_settings.PASSWORD_RESET_TOKEN_GENERATOR is type(generator)
+    return user_pk_to_url_str(user), str(generator.make_token(user))
+
+
+def _values(address: Address, globex: TenantRef) -> tuple[dict[str, str], dict[str, str]]:
+    """globex' values and nobody's."""
+    theirs, nobodys = {}, {}
+    for name in address.parameters:
+        assert name in FACTORIES, (
+            f"/{address.route} has a parameter {name!r} that this walk does not know. Add it to "
+            f"FACTORIES in {__file__}: what globex has under it, and what nobody has."
+        )
+        make, nobody = FACTORIES[name]
+        with context.run_in(globex):
+            theirs[name] = make(address.route)
+        nobodys[name] = f"{nobody}.txt" if address.route.startswith("media") else nobody
+    return theirs, nobodys
+
+
+# --- The walk --------------------------------------------------------------------------------------
+
+
+def _owner_of(tenant: TenantRef) -> Client:
+    client = Client(headers={"host": tenant.hostname}, raise_request_exception=False)
+    with context.run_in(tenant):
+        client.force_login(User.objects.get(), "tenant_apps.users.backends.EmailBackend")
+    return client
+
+
+def _ask(client: Client, method: str, path: str) -> tuple[int, str, str]:
+    """Status, Location and body, with what differs in each answer taken out. Undone afterwards."""
+    with transaction.atomic():
+        response: HttpResponse = getattr(client, method)(path)
+        body = b"".join(response) if response.streaming else response.content
+        transaction.set_rollback(True)
+    location = response.headers.get("Location", "")
+    return response.status_code, location, body.decode(errors="replace")
+
+
+PARAMETERISED = [address for address in addresses() if address.parameters]
+
+
+def test_walk_finds_the_tenants_addresses() -> None:
+    routes = {address.route for address in addresses()}
+    assert len(PARAMETERISED) > 40
+    assert {"articles/<str:slug>/", "products/<str:handle>/", "media/<path:name>"} <= routes
+    assert any(route.startswith("admin/users/user/<path:object_id>") for route in routes)
+    assert any(route.startswith("api/v1/") for route in routes)
+
+
+@pytest.mark.parametrize("person", ["owner", "visitor"])
+@pytest.mark.parametrize("address", PARAMETERISED, ids=lambda address: address.route)
+def test_address_with_the_neighbours_object_is_not_found(
+    address: Address, person: str, acme: TenantRef, globex: TenantRef, in_globex: None
+) -> None:
+    """As if nobody had such an object, whatever the method; and globex' rows stay as they are."""
+    theirs, nobodys = _values(address, globex)
+    client = _owner_of(acme) if person == "owner" else Client(headers={"host": acme.hostname})
+    for method in METHODS:
+        asked = _ask(client, method, address.filled(theirs))
+        assert SECRET not in asked[2].replace(address.filled(theirs), ""), method
+        if asked[0] in {404, 405} or address.route.startswith(SAME_IN_EACH):
+            continue
+        reference = _ask(client, method, address.filled(nobodys))
+        assert asked[0] == reference[0], (method, asked, reference)
+        if not address.route.startswith(WITHOUT_OBJECT) and method == "get":
+            _assert_not_found(address, person, asked)
+    with context.run_in(globex):
+        again, _ = _values(address, globex)
+        assert {name: again[name] for name in again if name not in {"key"}} == {
+            name: theirs[name] for name in theirs if name not in {"key"}
+        }
+
+
+def _assert_not_found(address: Address, person: str, asked: tuple[int, str, str]) -> None:
+    status, location, _ = asked
+    if status in {401, 403, 404, 405}:
+        return
+    if address.route.startswith("admin/"):
+        # Django's admin sends a stranger to the log-in, and the owner back with a message.
+        assert (status, person) in {(302, "owner"), (302, "visitor")}, asked
+        return
+    # Log-in first; or allauth's pages, which say that the link is not (or no longer) good.
+    is_log_in = status == 302 and "/account/login/" in location
+    assert is_log_in or address.route.startswith(("account/", "invitations/")), asked
+
+
+@pytest.mark.parametrize("address", PARAMETERISED, ids=lambda address: address.route)
+def test_address_with_ones_own_object_is_another_thing(
+    address: Address, globex: TenantRef, in_globex: None
+) -> None:
+    """The control: on globex the same values are found, so what acme was asked for was real."""
+    if address.route.startswith((*SAME_IN_EACH, *WITHOUT_OBJECT)):
+        return
+    theirs, nobodys = _values(address, globex)
+    # The links in letters are for people who aren't logged in.
+    is_letter = address.route.startswith("account/")
+    client = Client(headers={"host": globex.hostname}) if is_letter else _owner_of(globex)
+    for method in ("get", "post"):
+        asked = _ask(client, method, address.filled(theirs))
+        reference = _ask(client, method, address.filled(nobodys))
+        same_but_for_the_key = asked[2].replace(theirs.get("object_id", "\0"), "") == reference[
+            2
+        ].replace(NOBODYS_UUID, "")
+        if asked[:2] != reference[:2] or not same_but_for_the_key:
+            return
+        if asked[0] == 403:  # not even the owner may: other addresses show that the row is there
+            return
+    pytest.fail(f"{address.route} answers for globex' own object as for nobody's: {asked[:2]}")
+
+
+@pytest.mark.parametrize(
+    "address", [one for one in addresses() if not one.parameters], ids=lambda address: address.route
+)
+def test_list_shows_nothing_of_the_neighbour(
+    address: Address, acme: TenantRef, globex: TenantRef, in_globex: None
+) -> None:
+    """Lists, searches, autocompletes, feeds, exports: as the owner, with the neighbour's words."""
+    client = _owner_of(acme)
+    # A part of the word: the page may say what was searched for.
+    for name in ("", "q", "s", "search", "term"):
+        _, _, body = _ask(
+            client, "get", address.filled({}) + (f"?{name}={SECRET[:-1]}" if name else "")
+        )
+        assert SECRET not in body, name
+        assert "owner@globex" not in body
+
+
+def test_search_finds_the_word_at_home(globex: TenantRef, in_globex: None) -> None:
+    """The control of the test above."""
+    client = _owner_of(globex)
+    found = [
+        address.route
+        for address in addresses()
+        if not address.parameters
+        and SECRET in _ask(client, "get", address.filled({}) + f"?q={SECRET[:-1]}")[2]
+    ]
+    assert len(found) > 5, found

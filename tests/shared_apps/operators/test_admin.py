@@ -1,0 +1,110 @@
+"""The operators' admin on the public host."""
+
+import pytest
+from django.contrib.auth import authenticate
+from django.test import Client
+from django.urls import reverse
+
+from shared_apps.operators.models import Operator
+from shared_apps.tenants import context
+from shared_apps.tenants.context import TenantRef
+from shared_apps.tenants.models import Status, StatusChange, Tenant
+
+TENANTS = "/operators/tenants/tenant/"
+
+
+@pytest.fixture
+def operator(db: None) -> Operator:
+    return Operator.objects.create_operator(email="op@example.com", password="a long password")
+
+
+@pytest.fixture
+def operator_client(operator: Operator, client_of) -> Client:
+    client = client_of(None)
+    assert client.login(username="OP@example.com", password="a long password")
+    return client
+
+
+def test_tenants_are_listed_and_found(operator_client: Client, acme: TenantRef, globex: TenantRef):
+    assert reverse("operators:tenants_tenant_changelist") == TENANTS
+    everything = operator_client.get(TENANTS).content.decode()
+    assert acme.hostname in everything
+    assert globex.hostname in everything
+
+    found = operator_client.get(TENANTS, {"q": "acme"}).content.decode()
+    assert acme.hostname in found
+    assert globex.hostname not in found
+
+
+def test_tenants_list_costs_the_same_whatever_its_length(
+    operator_client: Client, acme: TenantRef, globex: TenantRef, django_assert_num_queries
+) -> None:
+    operator_client.get(TENANTS)  # warms the session
+    with django_assert_num_queries(6):
+        operator_client.get(TENANTS, {"q": "acme"})
+    with django_assert_num_queries(6):
+        operator_client.get(TENANTS, {"q": "e"})
+
+
+def test_suspend_asks_why_and_then_does_it(operator_client: Client, acme: TenantRef) -> None:
+    chosen = {"action": "suspend", "_selected_action": [acme.id]}
+
+    page = operator_client.post(TENANTS, chosen)
+    assert b"Why?" in page.content
+    assert Tenant.objects.get(pk=acme.id).status == Status.ACTIVE
+
+    operator_client.post(TENANTS, {**chosen, "reason": "unpaid since May"})
+    assert Tenant.objects.get(pk=acme.id).status == Status.SUSPENDED
+    assert StatusChange.objects.get().by == "op@example.com"
+
+    operator_client.post(TENANTS, {**chosen, "action": "resume", "reason": "paid"})
+    assert Tenant.objects.get(pk=acme.id).status == Status.ACTIVE
+
+
+def test_suspend_with_an_empty_reason_asks_again(operator_client: Client, acme: TenantRef) -> None:
+    operator_client.post(
+        TENANTS, {"action": "suspend", "_selected_action": [acme.id], "reason": " "}
+    )
+    assert Tenant.objects.get(pk=acme.id).status == Status.ACTIVE
+
+
+@pytest.mark.django_db
+def test_operators_pages_ask_strangers_to_log_in(client_of) -> None:
+    answer = client_of(None).get(TENANTS)
+    assert answer.status_code == 302
+    assert "/operators/login/" in answer["Location"]
+
+
+@pytest.mark.django_db
+def test_operators_pages_are_not_on_a_tenants_host(acme_client: Client) -> None:
+    assert acme_client.get(TENANTS).status_code == 404
+
+
+def test_index_and_history_do_without_djangos_log(operator_client: Client, acme: TenantRef) -> None:
+    assert operator_client.get("/operators/").status_code == 200
+    answer = operator_client.get(f"{TENANTS}{acme.id}/history/")
+    assert answer["Location"] == f"{TENANTS}{acme.id}/change/"
+
+
+def test_operator_is_nobody_inside_a_tenant(operator: Operator, acme: TenantRef) -> None:
+    credentials = {"username": "op@example.com", "password": "a long password"}
+    assert authenticate(**credentials) == operator
+    with context.run_in(acme):
+        assert authenticate(**credentials) is None
+
+
+def test_tenant_rows_are_not_written_by_hand(operator_client: Client, acme: TenantRef) -> None:
+    assert operator_client.get(f"{TENANTS}add/").status_code == 403
+    page = operator_client.get(f"{TENANTS}{acme.id}/change/")
+    assert page.status_code == 200
+    answer = operator_client.post(f"{TENANTS}{acme.id}/change/", {"name": "Mine"})
+    assert answer.status_code == 403
+    assert Tenant.objects.get(pk=acme.id).name == "Acme"
+
+
+def test_deactivated_operator_is_logged_out(operator: Operator, operator_client: Client) -> None:
+    from django.utils import timezone
+
+    operator.deactivated_at = timezone.now()
+    operator.save(update_fields=["deactivated_at"])
+    assert operator_client.get(TENANTS).status_code == 302

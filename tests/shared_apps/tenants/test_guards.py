@@ -1,0 +1,84 @@
+"""Stamps survive what Django does with objects and querysets."""
+
+import copy
+import pickle
+
+import pytest
+from django.apps import apps
+from django.contrib.sessions.models import Session
+
+from shared_apps.tenants import context
+from shared_apps.tenants.context import TenantRef
+from shared_apps.tenants.errors import WrongTenant
+from shared_apps.tenants.models import Tenant
+from shared_apps.tenants.router import is_tenant_model
+from tests.isolation.probe.models import Note
+
+
+def test_every_model_of_a_tenant_app_is_guarded() -> None:
+    models = [
+        model for model in apps.get_models(include_auto_created=True) if is_tenant_model(model)
+    ]
+    assert len(models) > 15
+    assert [model for model in models if "_terrace_guarded" not in model.__dict__] == []
+    assert "_terrace_guarded" not in Tenant.__dict__
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))],  # noqa: S301 - our own
+)
+def test_copied_object_stays_its_tenants(
+    duplicate: object, acme: TenantRef, globex: TenantRef
+) -> None:
+    assert callable(duplicate)
+    with context.run_in(acme):
+        note = duplicate(Note.objects.create(text="x"))
+        note.save()
+    with context.run_in(globex), pytest.raises(WrongTenant):
+        note.save()
+
+
+def test_pickled_queryset_keeps_its_rows_to_its_tenant(acme: TenantRef, globex: TenantRef) -> None:
+    """As a cache of the platform might keep it."""
+    with context.run_in(acme):
+        Note.objects.create(text="acme-secret")
+        pickled = pickle.dumps(Note.objects.all())
+        assert [note.text for note in pickle.loads(pickled)] == ["acme-secret"]  # noqa: S301
+    with context.run_in(globex), pytest.raises(WrongTenant):
+        list(pickle.loads(pickled))  # noqa: S301
+
+
+def test_deep_copy_of_a_queryset_asks_anew(acme: TenantRef) -> None:
+    with context.run_in(acme):
+        queryset = Note.objects.all()
+        assert list(queryset) == []
+        Note.objects.create(text="x")
+        assert len(copy.deepcopy(queryset)) == 1
+
+
+def test_rows_of_the_platform_may_be_read_anywhere(acme: TenantRef) -> None:
+    tenants = Tenant.objects.filter(pk=acme.id)
+    assert len(tenants) == 1
+    with context.run_in(acme):
+        assert [tenant.pk for tenant in tenants] == [acme.id]
+
+
+def test_same_tenant_in_another_state_is_the_same(acme: TenantRef) -> None:
+    """Its status may change while its rows are read."""
+    from dataclasses import replace
+
+    with context.run_in(acme):
+        queryset = Note.objects.all()
+        note = Note.objects.create(text="x")
+        list(queryset)
+    with context.run_in(replace(acme, status="read_only", name="Other")):
+        assert list(queryset) == [note]
+        note.save()
+
+
+def test_table_in_both_places_is_whoever_asks(acme: TenantRef) -> None:
+    Session.objects.create(session_key="public", expire_date="2099-01-01T00:00Z")
+    with context.run_in(acme):
+        assert Session.objects.filter(session_key="public").count() == 0
+    assert Session.objects.filter(session_key="public").count() == 1

@@ -1,0 +1,268 @@
+import pytest
+
+from tenant_apps.products.errors import WrongHeader
+from tenant_apps.products.models import State
+from tenant_apps.products.shopify_format import (
+    Columns,
+    ParsedProduct,
+    group_rows,
+    parse_product,
+)
+from tests.tenant_apps.products.csv_texts import csv_file, csv_text, one
+
+
+def parse(*rows: dict[str, str], currency: str = "EUR") -> list[ParsedProduct]:
+    file = csv_file(csv_text(rows))
+    columns = Columns(file.read_header())
+    groups = group_rows(file.rows(), columns)
+    return [parse_product(group, columns, currency=currency) for group in groups]
+
+
+def sentences(*rows: dict[str, str]) -> list[tuple[int, str, str]]:
+    return [
+        (problem.row_number, problem.column, problem.sentence)
+        for product in parse(*rows)
+        for problem in product.problems
+    ]
+
+
+# --- header -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        (["Title", "Variant Price"], 'The column "Handle" is missing'),
+        (["a", "b"], 'The columns "Handle", "Title" and "Variant Price" are missing'),
+        (["Handle;Title;Variant Price"], "parted by semicolons or tabs"),
+        (
+            ["Handle", "Title", "Variant Price", "SKU", "Variant SKU"],
+            '"Variant SKU" more than once',
+        ),
+        (["Handle", "Title", "Variant Price", "Mine", "Mine"], '"Mine" more than once'),
+    ],
+)
+def test_wrong_header(header: list[str], sentence: str) -> None:
+    with pytest.raises(WrongHeader, match=sentence.replace(".", r"\.")):
+        Columns(header)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ["Handle", "Title", "Variant Price"],
+        ["URL handle", "Title", "Price"],
+        [" HANDLE ", "title", "variant  price", ""],
+    ],
+)
+def test_header_of_old_and_new_exports(header: list[str]) -> None:
+    assert {"handle", "title", "price"} <= Columns(header).index.keys()
+
+
+# --- product -------------------------------------------------------------------------------------
+
+
+def test_row_of_todays_export() -> None:
+    (product,) = parse(
+        one(
+            **{
+                "Body (HTML)": "<p onclick=x>Holds\n300 ml</p><script>1</script>",
+                "Vendor": "Acme",
+                "Product Category": "Home & Garden > Kitchen>Mugs",
+                "Type": "Mug",
+                "Tags": "Clay, clay, Blue ",
+                "Published": "TRUE",
+                "Status": "active",
+                "Option1 Name": "Glaze",
+                "Option1 Value": "Clear",
+                "Option1 Linked To": "product.metafields.glaze",
+                "Variant SKU": "'0042",
+                "Variant Grams": "340.0",
+                "Variant Inventory Tracker": "shopify",
+                "Variant Inventory Qty": "14",
+                "Variant Inventory Policy": "continue",
+                "Variant Compare At Price": "20",
+                "Cost per item": "7.5",
+                "Variant Requires Shipping": "TRUE",
+                "Variant Taxable": "false",
+                "Image Src": "https://example.com/mug.jpg",
+                "Image Position": "1",
+                "Image Alt Text": "A mug",
+                "Gift Card": "FALSE",
+                "SEO Title": "Best mug",
+                "Glaze (product.metafields.custom.glaze)": "celadon",
+                "Price / International": "25",
+                "Variant Weight Unit": "g",
+            }
+        )
+    )
+    assert product.problems == []
+    assert product.state == State.PUBLISHED
+    assert product.category_path == "Home & Garden > Kitchen > Mugs"
+    assert product.values == {
+        "title": "Mug",
+        "vendor": "Acme",
+        "product_type": "Mug",
+        "seo_title": "Best mug",
+        "description_html": "<p>Holds\n300 ml</p>",
+        "tags": ["Clay", "Blue"],
+        "is_gift_card": False,
+        "extra": {
+            "Glaze (product.metafields.custom.glaze)": "celadon",
+            "Price / International": "25",
+        },
+    }
+    assert product.option_names == ["Glaze", "", ""]
+    (variant,) = product.variants
+    assert variant.options == ("Clear", "", "")
+    assert variant.quantity == 14
+    assert variant.values == {
+        "price_minor": 1800,
+        "compare_at_minor": 2000,
+        "cost_minor": 750,
+        "sku": "0042",
+        "weight_grams": 340,
+        "tracks_stock": True,
+        "sells_when_out": True,
+        "requires_shipping": True,
+        "is_taxable": False,
+    }
+    (image,) = product.images
+    assert (image.url, image.alt, image.position) == ("https://example.com/mug.jpg", "A mug", 1)
+
+
+def test_rows_with_a_picture_alone_make_no_variant() -> None:
+    (product,) = parse(
+        one(**{"Option1 Name": "Size", "Option1 Value": "S", "Image Src": "https://e.com/1"}),
+        {
+            "Handle": "mug",
+            "Option1 Value": "L",
+            "Variant Price": "20",
+            "Image Src": "https://e.com/2",
+        },
+        {"Handle": "mug", "Image Src": "https://e.com/3"},
+        {"Handle": "mug", "Image Src": "https://e.com/1"},
+    )
+    assert product.problems == []
+    assert [variant.options[0] for variant in product.variants] == ["S", "L"]
+    assert [image.url[-1] for image in product.images] == ["1", "2", "3"]
+
+
+def test_default_title_is_no_option() -> None:
+    (product,) = parse(one(**{"Option1 Name": "Title", "Option1 Value": "Default Title"}))
+    assert product.variants[0].options == ("", "", "")
+    assert product.option_names == ["", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("published", "status", "state"),
+    [
+        ("true", "", State.PUBLISHED),
+        ("TRUE", "active", State.PUBLISHED),
+        ("false", "", State.DRAFT),
+        ("false", "active", State.DRAFT),
+        ("true", "draft", State.DRAFT),
+        ("true", "archived", State.ARCHIVED),
+        ("", "active", State.PUBLISHED),
+        ("", "", None),
+    ],
+)
+def test_state_of_old_and_new_exports(published: str, status: str, state: State | None) -> None:
+    (product,) = parse(one(Published=published, Status=status))
+    assert product.state == state
+
+
+@pytest.mark.parametrize(
+    ("handle", "kept"),
+    [("Blue Mug", "blue-mug"), ("mug_2", "mug_2"), ("茶碗", "茶碗"), ("Größe", "grosse")],
+)
+def test_handle_is_made_fit_for_an_address(handle: str, kept: str) -> None:
+    assert parse(one(Handle=handle))[0].handle == kept
+
+
+def test_silence_of_a_file_changes_nothing() -> None:
+    (product,) = parse(one())
+    assert product.values == {"title": "Mug"}
+    assert product.variants[0].values == {"price_minor": 1800}
+    assert product.variants[0].quantity is None
+
+
+# --- what is wrong -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "sentence"),
+    [
+        ({"Handle": ""}, "Handle", "The handle is empty."),
+        ({"Handle": "***"}, "Handle", "neither letters nor digits"),
+        ({"Handle": "import"}, "Handle", "the address of another page"),
+        ({"Title": ""}, "Title", "needs a title"),
+        ({"Title": "x" * 256}, "Title", "256 characters; 255 is the most"),
+        ({"Variant Price": ""}, "Variant Price", "The price is empty."),
+        ({"Variant Price": "42,99"}, "Variant Price", '"42,99" is not a price.'),
+        ({"Variant Price": "-1"}, "Variant Price", '"-1" is not a price.'),
+        ({"Variant Price": "=1+1"}, "Variant Price", '"=1+1" is not a price.'),
+        ({"Variant Compare At Price": "x"}, "Variant Compare At Price", "is not a price"),
+        ({"Variant Inventory Qty": "many"}, "Variant Inventory Qty", "is not a whole number"),
+        ({"Variant Inventory Qty": "1.5"}, "Variant Inventory Qty", "is not a whole number"),
+        ({"Variant Grams": "heavy"}, "Variant Grams", "is not a weight in grams"),
+        ({"Image Src": "javascript:alert(1)"}, "Image Src", "is not the address of a picture"),
+        ({"Image Src": "mug.jpg"}, "Image Src", "must begin with https://"),
+        ({"Published": "perhaps"}, "Published", "neither true nor false"),
+        ({"Status": "sold"}, "Status", "none of active, draft, archived"),
+    ],
+)
+def test_bad_cell_is_named(cells: dict[str, str], column: str, sentence: str) -> None:
+    ((row, named, said),) = sentences(one(**cells))
+    assert (row, named) == (2, column)
+    assert sentence in said
+
+
+def test_bad_price_in_row_3() -> None:
+    assert sentences(
+        one(**{"Option1 Value": "S"}),
+        {"Handle": "mug", "Option1 Value": "L", "Variant Price": "cheap"},
+    ) == [
+        (
+            3,
+            "Variant Price",
+            (
+                '"cheap" is not a price. Write it in digits, with a point and without a currency '
+                "sign, as 42.99."
+            ),
+        )
+    ]
+
+
+def test_same_options_twice() -> None:
+    ((row, _, said),) = sentences(
+        one(**{"Option1 Value": "S"}),
+        {"Handle": "mug", "Option1 Value": "S", "Variant Price": "1"},
+    )
+    assert row == 3
+    assert "the same options as row 2" in said
+
+
+def test_row_with_too_many_cells() -> None:
+    file = csv_file("Handle,Title,Variant Price\nmug,Mug,with a handle,18.00\n")
+    columns = Columns(file.read_header())
+    (rows,) = group_rows(file.rows(), columns)
+    (problem,) = parse_product(rows, columns, currency="EUR").problems
+    assert "The row has 4 cells and the header 3." in problem.sentence
+
+
+def test_row_with_a_nul_character() -> None:
+    ((_, _, said),) = sentences(one(Title="Mu\x00g"))
+    assert "NUL character" in said
+
+
+def test_negative_stock_is_a_note() -> None:
+    (product,) = parse(one(**{"Variant Inventory Qty": "-3"}))
+    assert not product.is_faulty
+    assert product.variants[0].quantity == 0
+    assert "-3 was taken as 0" in product.problems[0].sentence
+
+
+def test_formula_that_was_guarded_comes_back() -> None:
+    (product,) = parse(one(Title="'=Mug"))
+    assert product.values["title"] == "=Mug"

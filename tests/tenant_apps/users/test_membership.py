@@ -1,0 +1,133 @@
+from collections.abc import Callable
+
+import pytest
+
+from shared_apps.tenants.context import TenantRef
+from tenant_apps.activity.models import Entry
+from tenant_apps.users import membership
+from tenant_apps.users.errors import EmailTaken, LastOwner, NotAllowed
+from tenant_apps.users.models import Role, User
+from tenant_apps.users.permissions import BUILTIN_ROLES
+from tests.tenant_apps.conftest import People
+
+
+def role(slug: str) -> Role:
+    return Role.objects.get(slug=slug)
+
+
+def test_seeded_tenant_has_the_builtin_roles_and_one_owner(
+    in_acme: TenantRef, acme_people: People
+) -> None:
+    assert list(Role.objects.values_list("slug", flat=True)) == list(BUILTIN_ROLES)
+    assert list(User.objects.owners()) == [acme_people["owner"]]
+
+
+def test_email_is_taken_in_any_case(in_acme: TenantRef, acme_people: People) -> None:
+    with pytest.raises(EmailTaken, match=r"editor@acme\.example belongs to somebody"):
+        membership.add_person(
+            email="EDITOR@Acme.example",
+            full_name="Eve",
+            role=role("member"),
+            password=None,
+            email_confirmed=False,
+        )
+
+
+def test_email_is_kept_in_lower_case(in_acme: TenantRef, acme_people: People) -> None:
+    person = membership.add_person(
+        email="Mixed.Case@Acme.Example",
+        full_name="Mia",
+        role=role("member"),
+        password=None,
+        email_confirmed=False,
+    )
+    person.refresh_from_db()
+    assert person.email == "mixed.case@acme.example"
+    assert User.objects.get(email="MIXED.case@acme.example") == person
+
+
+LEAVING: dict[str, Callable[[User], object]] = {
+    "leave": lambda owner: membership.leave(person=owner),
+    "demote": lambda owner: membership.change_role(person=owner, role=role("admin"), by=owner),
+    "deactivate": lambda owner: membership.deactivate_person(person=owner, by=owner),
+}
+
+
+@pytest.mark.parametrize("way", LEAVING)
+def test_last_owner_stays(in_acme: TenantRef, acme_people: People, way: str) -> None:
+    owner = acme_people["owner"]
+    with pytest.raises(LastOwner, match=r"is the last owner\. Make somebody else an owner first"):
+        LEAVING[way](owner)
+    owner.refresh_from_db()
+    assert owner.is_active
+    assert owner.role.slug == "owner"
+
+
+def test_owner_can_go_when_there_is_another(in_acme: TenantRef, acme_people: People) -> None:
+    owner, editor = acme_people["owner"], acme_people["editor"]
+    membership.change_role(person=editor, role=role("owner"), by=owner)
+    membership.leave(person=owner)
+    owner.refresh_from_db()
+    assert not owner.is_active
+    assert owner.deactivated_by == owner
+    assert owner.deactivated_at is not None
+
+
+def test_deactivated_owner_does_not_count(in_acme: TenantRef, acme_people: People) -> None:
+    owner, editor = acme_people["owner"], acme_people["editor"]
+    membership.change_role(person=editor, role=role("owner"), by=owner)
+    membership.deactivate_person(person=editor, by=owner)
+    with pytest.raises(LastOwner):
+        membership.leave(person=owner)
+
+
+@pytest.mark.parametrize(
+    ("by", "person", "new_role", "allowed"),
+    [
+        ("owner", "editor", "admin", True),
+        ("owner", "editor", "owner", True),
+        ("admin", "editor", "author", True),
+        ("admin", "editor", "owner", False),
+        ("admin", "admin", "owner", False),
+        ("admin", "owner", "member", False),
+        ("editor", "member", "author", False),
+        ("author", "author", "editor", False),
+        ("member", "member", "admin", False),
+    ],
+)
+def test_role_is_changed_by_those_who_may(
+    in_acme: TenantRef, acme_people: People, by: str, person: str, new_role: str, allowed: bool
+) -> None:
+    change = {"person": acme_people[person], "role": role(new_role), "by": acme_people[by]}
+    if allowed:
+        membership.change_role(**change)
+    else:
+        with pytest.raises(NotAllowed):
+            membership.change_role(**change)
+    now = User.objects.get(pk=acme_people[person].pk).role.slug
+    assert now == (new_role if allowed else person)
+
+
+def test_change_of_role_is_in_the_trail(in_acme: TenantRef, acme_people: People) -> None:
+    membership.change_role(
+        person=acme_people["member"], role=role("author"), by=acme_people["owner"]
+    )
+    entry = Entry.objects.about(acme_people["member"]).get(verb="person.role_changed")
+    assert entry.actor_email == "owner@acme.example"
+    assert entry.changes == [("role", "member", "author")]
+
+
+def test_deactivated_person_may_nothing(in_acme: TenantRef, acme_people: People) -> None:
+    editor = acme_people["editor"]
+    assert editor.has_perm("articles.change_article")
+    membership.deactivate_person(person=editor, by=acme_people["owner"])
+    assert not editor.has_perm("articles.change_article")
+    assert not editor.has_module_perms("articles")
+    assert not editor.is_staff
+
+
+def test_deleting_a_person_asks_no_table_that_is_not_there(
+    in_acme: TenantRef, acme_people: People
+) -> None:
+    acme_people["member"].delete()
+    assert not User.objects.filter(pk=acme_people["member"].pk).exists()
