@@ -9,7 +9,7 @@ import functools
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Manager, Model, QuerySet
+from django.db.models import DEFERRED, Manager, Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
@@ -30,18 +30,9 @@ def install() -> None:
 def _guard(model: type[Model]) -> None:
     if "_terrace_guarded" in model.__dict__:
         return
-    current_tenant = context.current_tenant
     from_db = model.from_db.__func__  # type: ignore[attr-defined]
     save_base = model.save_base
     prepare = model._prepare_related_fields_for_save  # type: ignore[attr-defined]
-
-    @functools.wraps(from_db)
-    def stamped_from_db(cls: type[Model], db: Any, field_names: Any, values: Any) -> Model:
-        instance: Model = from_db(cls, db, field_names, values)
-        tenant = current_tenant()
-        if tenant is not None:
-            instance._state.tenant = tenant.uuid  # type: ignore[attr-defined]
-        return instance
 
     @functools.wraps(save_base)
     def stamped_save_base(self: Model, *args: Any, **kwargs: Any) -> None:
@@ -61,10 +52,49 @@ def _guard(model: type[Model]) -> None:
         if operation_name == "bulk_create":  # which never comes to save_base
             _stamp(self)
 
-    model.from_db = classmethod(stamped_from_db)  # type: ignore[assignment]
+    own = from_db is not Model.from_db.__func__  # type: ignore[attr-defined]
+    stamped = _stamped(from_db) if own else _stamped_as_django_does
+    model.from_db = classmethod(stamped)  # type: ignore[assignment, arg-type]
     model.save_base = stamped_save_base  # type: ignore[method-assign]
     model._prepare_related_fields_for_save = refuse_foreign  # type: ignore[attr-defined]
     model._terrace_guarded = True  # type: ignore[attr-defined]
+
+
+def _stamped(from_db: Any) -> Any:
+    """A model's own from_db, whose object gets the stamp afterwards."""
+
+    @functools.wraps(from_db)
+    def stamped_from_db(cls: type[Model], db: Any, field_names: Any, values: Any) -> Model:
+        instance: Model = from_db(cls, db, field_names, values)
+        _stamp(instance)
+        return instance
+
+    return stamped_from_db
+
+
+def _stamped_as_django_does(
+    cls: type[Model],
+    db: Any,
+    field_names: Any,
+    values: Any,
+    current_tenant: Any = context.current_tenant,
+) -> Model:
+    """Model.from_db and the stamp in one call: a request makes a hundred objects this way.
+
+    tests/shared_apps/tenants/test_guards.py holds it against Django's own.
+    """
+    fields = cls._meta.concrete_fields
+    if len(values) != len(fields):
+        given = iter(values)
+        values = [next(given) if field.attname in field_names else DEFERRED for field in fields]
+    instance = cls(*values)
+    state: Any = instance._state
+    state.adding = False
+    state.db = db
+    tenant = current_tenant()
+    if tenant is not None:
+        state.tenant = tenant.uuid
+    return instance
 
 
 def _stamp(instance: Model) -> None:
@@ -88,8 +118,13 @@ def _stamp_querysets() -> None:
     def get_queryset(self: Manager[Model]) -> QuerySet[Model]:
         queryset = original(self)
         tenant = current_tenant()
-        if tenant is not None and _is_stamped(self.model):
-            queryset._hints = {**queryset._hints, "terrace_tenant": tenant.uuid}  # type: ignore[attr-defined]
+        if tenant is not None:
+            model: Any = self.model
+            stamped = model.__dict__.get("_terrace_stamped")
+            if stamped is None:
+                stamped = model._terrace_stamped = _is_stamped(model)
+            if stamped:
+                queryset._hints = {**queryset._hints, "terrace_tenant": tenant.uuid}  # type: ignore[attr-defined]
         return queryset
 
     @functools.wraps(original_raw)
@@ -105,7 +140,6 @@ def _stamp_querysets() -> None:
     QuerySet.raw = raw  # type: ignore[method-assign, assignment]
 
 
-@functools.lru_cache(maxsize=1024)
 def _is_stamped(model: type[Model]) -> bool:
     return is_tenant_model(model) and not is_shared_model(model)
 

@@ -387,6 +387,8 @@ def measure_by_wrk(found: dict[str, Variant], count: int, effort: Effort, report
             ports[key], _ = stack.enter_context(server)
         for case, path in PATHS.items():
             for port in ports.values():
+                _wait_until_answered(port, path, hosts[0])
+            for port in ports.values():
                 run_wrk(port, path, hosts, seconds=2)
             rounds: Rounds = {key: [] for key in ports}
             keys = list(ports)
@@ -395,6 +397,23 @@ def measure_by_wrk(found: dict[str, Variant], count: int, effort: Effort, report
                 for key in keys[first:] + keys[:first]:
                     rounds[key].append(run_wrk(ports[key], path, hosts, seconds=effort.wrk_seconds))
             _report_wrk(found, rounds, f"wrk, {case}, {count} tenants", report)
+
+
+def _wait_until_answered(port: int, path: str, host: str) -> None:
+    """Gunicorn's master opens the port before its workers have loaded anything."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        try:
+            connection.request("GET", path, headers={"Host": host})
+            connection.getresponse().read()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+        finally:
+            connection.close()
+    raise RuntimeError(f"No answer to {path} within 60 seconds.")
 
 
 def run_wrk(port: int, path: str, hosts: list[str], *, seconds: int) -> float:

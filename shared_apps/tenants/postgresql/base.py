@@ -330,20 +330,35 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
         if self._is_owner:
             super()._set_autocommit(autocommit)
             return
+        status = self.connection.pgconn.transaction_status
+        if status == IDLE:
+            return
         with self.wrap_database_errors:
-            status = self.connection.info.transaction_status
             if status == UNKNOWN:
                 raise psycopg.OperationalError("The connection to PostgreSQL is lost.")
-            if status != IDLE:
-                raise psycopg.ProgrammingError(
-                    "Can't change autocommit inside a transaction: commit or roll back first."
-                )
+            raise psycopg.ProgrammingError(
+                "Can't change autocommit inside a transaction: commit or roll back first."
+            )
 
     def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> None:  # noqa: FBT001 - Django's signature
-        """Django's switch, called where `atomic` begins and ends: the place to change backends."""
-        if not autocommit and not self._is_owner:
+        """Django's switch, called where `atomic` begins and ends: the place to change backends.
+
+        Nothing is sent: BEGIN goes with the first statement. It is Django's own, less what that
+        does around a BEGIN.
+        """
+        if self._is_owner:
+            super().set_autocommit(autocommit, *args, **kwargs)
+            return
+        if not autocommit:
             self._recycle_backend()
-        super().set_autocommit(autocommit, *args, **kwargs)
+        self.validate_no_atomic_block()
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        self._set_autocommit(autocommit)
+        self.autocommit = autocommit
+        if autocommit and self.run_commit_hooks_on_set_autocommit_on:
+            self.run_and_clear_commit_hooks()
+            self.run_commit_hooks_on_set_autocommit_on = False
 
     @async_unsafe
     def create_cursor(self, name: str | None = None) -> Any:
@@ -575,9 +590,10 @@ def _hung_up(pgconn: Any) -> bool:
     poller = select.poll()
     try:
         poller.register(pgconn.socket, select.POLLIN | _CLOSED)
-        if any(event & _CLOSED for _, event in poller.poll(0)):
+        events = poller.poll(0)
+        if events and events[0][1] & _CLOSED:
             return True
-        if poller.poll(0):  # a notice, a changed parameter; or TLS, which shows the end when read
+        if events:  # a notice, a changed parameter; or TLS, which shows the end when read
             pgconn.consume_input()
     except (psycopg.Error, OSError):
         return True

@@ -1,11 +1,14 @@
 """Stamps survive what Django does with objects and querysets."""
 
 import copy
+import hashlib
+import inspect
 import pickle
 
 import pytest
 from django.apps import apps
 from django.contrib.sessions.models import Session
+from django.db.models import Model
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
@@ -82,3 +85,31 @@ def test_table_in_both_places_is_whoever_asks(acme: TenantRef) -> None:
     with context.run_in(acme):
         assert Session.objects.filter(session_key="public").count() == 0
     assert Session.objects.filter(session_key="public").count() == 1
+
+
+def _as_django_loads(note: Note, *fields: str) -> dict[str, object]:
+    names = list(fields)
+    values = [getattr(note, name) for name in names]
+    made = Model.from_db.__func__(Note, "default", names, values)  # type: ignore[attr-defined]
+    return {**made.__dict__, "_state": made._state.__dict__}
+
+
+@pytest.mark.parametrize("fields", [("id", "text", "parent_id"), ("id", "text"), ("id",)])
+def test_loaded_object_is_what_django_makes_of_the_row(
+    fields: tuple[str, ...], in_acme: TenantRef
+) -> None:
+    Note.objects.create(text="x")
+    note = Note.objects.get()
+    loaded = Note.objects.only(*fields).get()
+    stamp = {"tenant": in_acme.uuid}
+    expected = _as_django_loads(note, *fields)
+    assert {**loaded.__dict__, "_state": loaded._state.__dict__} == {
+        **expected,
+        "_state": {**expected["_state"], **stamp},  # type: ignore[dict-item]
+    }
+
+
+def test_django_makes_an_object_of_a_row_as_it_did() -> None:
+    """guards._stamped_as_django_does does the same; read both again when this fails."""
+    source = inspect.getsource(Model.from_db)
+    assert hashlib.sha256(source.encode()).hexdigest()[:16] == "eba347895d11fa79"
