@@ -54,7 +54,7 @@ def _guard(model: type[Model]) -> None:
 
     own = from_db is not Model.from_db.__func__  # type: ignore[attr-defined]
     stamped = _stamped(from_db) if own else _stamped_as_django_does
-    model.from_db = classmethod(stamped)  # type: ignore[assignment, arg-type]
+    model.from_db = classmethod(stamped)  # type: ignore[assignment]
     model.save_base = stamped_save_base  # type: ignore[method-assign]
     model._prepare_related_fields_for_save = refuse_foreign  # type: ignore[attr-defined]
     model._terrace_guarded = True  # type: ignore[attr-defined]

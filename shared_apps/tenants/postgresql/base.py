@@ -262,6 +262,7 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
 
     include_public_schema = False
     health_check_done: bool
+    run_commit_hooks_on_set_autocommit_on: bool
 
     def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
         self._is_owner = bool(settings_dict.get("TERRACE_OWNER")) or alias == NO_DB_ALIAS
