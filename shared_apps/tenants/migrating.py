@@ -92,7 +92,8 @@ def migrate_tenants(
             failed=result.failed,
             left=result.left,
             stopped_because=result.stopped_because,
-            ready_made=ready_pool.fill(),
+            # Where the target is behind this code, no tenant can be made by it.
+            ready_made=0 if missing_migrations(release) else ready_pool.fill(),
         )
 
 
