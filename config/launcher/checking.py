@@ -68,6 +68,7 @@ def _checks(root: Path) -> list[Check]:
         "DJANGO_SETTINGS_MODULE": "config.settings.production",
         "SECRET_KEY": secrets.token_urlsafe(64),
         "TERRACE_BASE_DOMAIN": "terrace.example",
+        "EMAIL_HOST": "smtp.terrace.example",
     }
     # The slow one first, so that the others run beside it.
     checks = [
