@@ -36,7 +36,8 @@ TERRACE_PUBLIC_HOSTS = env.list(
 TERRACE_RESERVED_SUBDOMAINS = env.list("TERRACE_RESERVED_SUBDOMAINS", default=[])
 TERRACE_PORT = env.int("TERRACE_PORT", default=8000)
 TERRACE_SCHEME = env.str("TERRACE_SCHEME", default="http")
-# How many proxies of ours stand in front and write X-Forwarded-For (for throttles).
+# How many proxies of ours stand in front and write X-Forwarded-For: where a visitor's address stands
+# (shared_apps/tenants/visitors.py).
 TERRACE_PROXIES = env.int("TERRACE_PROXIES", default=0)
 TERRACE_HOST_CACHE_SECONDS = env.float("TERRACE_HOST_CACHE_SECONDS", default=2.0)
 ALLOWED_HOSTS = ["*"]
@@ -344,6 +345,8 @@ REST_FRAMEWORK = {
         "rest_framework.throttling.UserRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {"anon": "300/min", "user": "1200/min"},
+    # Without a number DRF takes all of X-Forwarded-For for the visitor's name.
+    "NUM_PROXIES": TERRACE_PROXIES,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 

@@ -1,66 +1,54 @@
-"""How often one address or one visitor may ask for something.
+"""How often one address or one visitor may ask for something, on the public host.
 
-Counts stand in the cache, under keys of the public part. Where the cache is gone nothing is
-counted: a visitor who can't sign up is worse than one who tries too often.
+Each room names its own limits. Counts stand in the cache, under keys of the public part. Where the
+cache is gone nothing is counted: a visitor who can't get in is worse than one who tries too often.
 """
 
+import functools
 import hashlib
-import ipaddress
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Concatenate, Final, ParamSpec
 
-from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
-from shared_apps.front_door.errors import TooManyAttempts
+from shared_apps.domains.status_pages import render_error
 from shared_apps.tenants import context
 
-_IPV6_NETWORK_BITS: Final = 64  # what one household is given (RFC 6177 section 2, at least)
+P = ParamSpec("P")
+_MINUTE: Final = 60  # seconds
+
+
+class TooManyAttempts(Exception):
+    """One address or one visitor asked for too much.
+
+    Args:
+        sentence: what was too much, for the visitor.
+        retry_after: how long until it is allowed again.
+    """
+
+    def __init__(self, sentence: str, *, retry_after: timedelta) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"{sentence} Try again in {_in_words(retry_after)}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `times` within `window` for one subject."""
+    """At most `times` within `window` for one subject.
+
+    Args:
+        name: its own in the whole platform; part of the key that the count stands under.
+        sentence: what the visitor is told whose attempt is one too many.
+    """
 
     name: str
     times: int
     window: timedelta
     sentence: str
-
-
-CODES_PER_ADDRESS = Limit(
-    "codes-address",
-    5,
-    timedelta(hours=1),
-    "We have sent several codes to this e-mail address already. Use the newest one.",
-)
-CODES_PER_VISITOR = Limit(
-    "codes-visitor",
-    20,
-    timedelta(hours=1),
-    "Too many codes were asked for from your network.",
-)
-TRIES_PER_VISITOR = Limit(
-    "tries-visitor", 30, timedelta(hours=1), "Too many wrong codes came from your network."
-)
-WORKSPACES_PER_VISITOR = Limit(
-    "workspaces-visitor", 20, timedelta(hours=1), "Too many workspaces were asked for."
-)
-CHECKS_PER_VISITOR = Limit(
-    "checks-visitor", 120, timedelta(minutes=1), "Too many addresses were checked."
-)
-FINDS_PER_ADDRESS = Limit(
-    "finds-address",
-    3,
-    timedelta(hours=1),
-    "We have written to this e-mail address already. Look into the spam folder too.",
-)
-FINDS_PER_VISITOR = Limit(
-    "finds-visitor", 10, timedelta(hours=1), "Too many mails were asked for from your network."
-)
 
 
 def count(limit: Limit, subject: str) -> None:
@@ -84,24 +72,21 @@ def count(limit: Limit, subject: str) -> None:
         raise TooManyAttempts(limit.sentence, retry_after=left)
 
 
-def visitor_of(request: HttpRequest) -> str:
-    """The network a request comes from: an IPv4 address, or the /64 of an IPv6 one.
+def throttled(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """Answer 429, with the sentence and Retry-After, where a visitor asks a view for too much."""
 
-    `TERRACE_PROXIES` says how many proxies of ours stand in front: so many of the last entries of
-    X-Forwarded-For were written by them. What stands before those is the client's own invention.
-    """
-    address = str(request.META.get("REMOTE_ADDR", ""))
-    if settings.TERRACE_PROXIES:
-        forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-        if len(forwarded) >= settings.TERRACE_PROXIES:
-            address = forwarded[-settings.TERRACE_PROXIES]
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address or "unknown"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((parsed, _IPV6_NETWORK_BITS), strict=False))
-    return str(parsed)
+    @functools.wraps(view)
+    def answer(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        try:
+            return view(request, *args, **kwargs)
+        except TooManyAttempts as refused:
+            return render_error(
+                request, 429, sentence=str(refused), retry_after=refused.retry_after
+            )
+
+    return answer
 
 
 def _increased(key: str) -> int:
@@ -109,3 +94,11 @@ def _increased(key: str) -> int:
         return int(cache.incr(key) or 0)
     except ValueError:  # the key went away between add and incr
         return 1
+
+
+def _in_words(duration: timedelta) -> str:
+    seconds = max(1, int(duration.total_seconds()))
+    if seconds < _MINUTE:
+        return f"{seconds} second{'s' if seconds > 1 else ''}"
+    minutes = -(-seconds // _MINUTE)
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
