@@ -84,17 +84,25 @@ def code(request: HttpRequest) -> HttpResponse:
 
 
 @always_fresh
-@require_GET
+@require_http_methods(["GET", "HEAD", "POST"])
 def link(request: HttpRequest, token: str) -> HttpResponse:
-    """The link of the mail: the same proof as the digits, in whichever browser it is opened."""
+    """The link of the mail: the same proof as the digits, in whichever browser it is opened.
+
+    Looking at it proves nothing, since mail scanners do that; its button does.
+    """
+    find = signing_up.verify_link if request.method == "POST" else signing_up.find_link
     try:
-        verified = signing_up.verify_link(token)
+        found = find(token)
     except FrontDoorError as refused:
         status = HTTPStatus.GONE if isinstance(refused, CodeExpired) else HTTPStatus.NOT_FOUND
         return render(
             request, "public/sign_up/link_refused.html", {"sentence": str(refused)}, status=status
         )
-    return _prove(request, verified)
+    if request.method == "POST":
+        return _prove(request, found)
+    if verified_sign_up(request) == found:
+        return redirect(_next_page(found))
+    return render(request, "public/sign_up/link.html", {"sign_up": found})
 
 
 # --- Step 2: the workspace -----------------------------------------------------------------------
