@@ -189,6 +189,17 @@ def test_hand_off_expires(acme: TenantRef, acme_people: People, acme_client: Cli
     assert not is_logged_in(acme_client)
 
 
+def test_hand_off_of_somebody_who_has_left_says_what_to_do(
+    acme: TenantRef, acme_people: People, acme_client: Client
+) -> None:
+    token = issue_hand_off(acme, acme_people["editor"].pk)
+    with context.run_in(acme):
+        membership.deactivate_person(person=acme_people["editor"], by=acme_people["owner"])
+    status, page = welcome(acme_client, token)
+    assert status == 410
+    assert "Ask an owner or admin to let you in again." in page
+
+
 @pytest.mark.parametrize("token", ["", "forged", "x" * 5000, "\x00"])
 def test_forged_hand_off(acme_people: People, acme_client: Client, token: str) -> None:
     status, page = welcome(acme_client, token)
