@@ -334,6 +334,8 @@ EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
 # Seconds. Without it a mail server that is silent holds a worker for ever.
 EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"Terrace <hello@{TERRACE_BASE_DOMAIN}>")
+# Whom an owner writes to whose workspace is closed.
+TERRACE_SUPPORT_EMAIL = env.str("TERRACE_SUPPORT_EMAIL", default=f"hello@{TERRACE_BASE_DOMAIN}")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
