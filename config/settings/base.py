@@ -333,6 +333,8 @@ EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
 EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
 # Seconds. Without it a mail server that is silent holds a worker for ever.
 EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
+# Where config.mail_files, a developer's machine's EMAIL_BACKEND, writes.
+TERRACE_MAIL_DIR = Path(env.str("TERRACE_MAIL_DIR", default=str(DATA_DIR / "mails")))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"Terrace <hello@{TERRACE_BASE_DOMAIN}>")
 # Whom an owner writes to whose workspace is closed.
 TERRACE_SUPPORT_EMAIL = env.str("TERRACE_SUPPORT_EMAIL", default=f"hello@{TERRACE_BASE_DOMAIN}")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import default as default_policy
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,54 @@ def mail_server() -> Iterator[MailServer]:
         yield server
         server.shutdown()
         thread.join()
+
+
+# --- A developer's machine -------------------------------------------------------------------------
+
+VISIT = """
+import django
+django.setup()
+from django.core.mail import EmailMultiAlternatives
+from django.test import Client
+page = Client(headers={"host": "localhost"}).get("/").content.decode()
+print("toolbar:", 'id="djDebug"' in page)
+print("reload:", "django-browser-reload" in page)
+for number in range(2):
+    letter = EmailMultiAlternatives("Grüße", "Your code: 123 456", to=["ann+x@example.com"])
+    letter.attach_alternative("<p>Your code</p>", "text/html")
+    print("sent:", letter.send())
+"""
+
+
+def test_local_pages_have_a_toolbar_and_reload_and_mails_are_files(tmp_path: Path) -> None:
+    servers = ("DATABASE_URL", "DATABASE_ADMIN_URL", "REDIS_URL")
+    mails = tmp_path / "data" / "mails"
+    done = run_python(
+        VISIT,
+        {name: os.environ[name] for name in servers}
+        | {
+            "DJANGO_SETTINGS_MODULE": "config.settings.local",
+            "TERRACE_DATA_DIR": str(tmp_path / "data"),
+        },
+    )
+    assert done.stdout.split("\n")[:4] == ["toolbar: True", "reload: True", "sent: 1", "sent: 1"], (
+        done.stdout + done.stderr
+    )
+    files = sorted(mails.iterdir())
+    assert len(files) == 2
+    for file in files:
+        assert file.suffix == ".eml"
+        assert "-ann+x@example.com-" in file.name
+        letter = message_from_bytes(file.read_bytes(), policy=default_policy)
+        assert (letter["To"], letter["Subject"]) == ("ann+x@example.com", "Grüße")
+        text, html = letter.get_body(("plain",)), letter.get_body(("html",))
+        assert text is not None
+        assert html is not None
+        assert text.get_content().strip() == "Your code: 123 456"
+        assert html.get_content().strip() == "<p>Your code</p>"
+
+
+# --- Production ------------------------------------------------------------------------------------
 
 
 def test_production_mails_through_the_server_that_is_named(mail_server: MailServer) -> None:
