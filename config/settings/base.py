@@ -8,6 +8,7 @@ from typing import Any
 
 import django_stubs_ext
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
 from tenant_apps.workspace.admin_menu import UNFOLD_TENANT
@@ -194,6 +195,11 @@ if env.str("DATABASE_URL", default=""):
 if env.str("DATABASE_ADMIN_URL", default=""):
     DATABASES["owner"] = _database("DATABASE_ADMIN_URL")
     DATABASES["owner"]["TERRACE_OWNER"] = True
+    if "default" not in DATABASES:
+        raise ImproperlyConfigured(
+            "DATABASE_ADMIN_URL is set and DATABASE_URL is not. Set DATABASE_URL to the application's "
+            "own login, for example postgresql://terrace_app:password@db.example.com/terrace."
+        )
 TENANT_DB_ALIAS = "owner" if "owner" in DATABASES else "default"
 
 # --- Redis: cache, sessions, tasks -----------------------------------------------------------

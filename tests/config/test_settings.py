@@ -95,6 +95,18 @@ def mail_server() -> Iterator[MailServer]:
         thread.join()
 
 
+def test_owners_database_without_the_applications_is_refused() -> None:
+    done = run_python(
+        "from django.conf import settings; settings.DEBUG",
+        {
+            "DJANGO_SETTINGS_MODULE": "config.settings.local",
+            "DATABASE_ADMIN_URL": "postgresql://terrace_owner@127.0.0.1:1/terrace",
+        },
+    )
+    assert done.returncode != 0
+    assert "DATABASE_ADMIN_URL is set and DATABASE_URL is not." in done.stderr
+
+
 # --- A developer's machine -------------------------------------------------------------------------
 
 VISIT = """

@@ -83,6 +83,10 @@ class Bootstrapped:
     refused: list[str] = field(default_factory=list)
 
 
+class SuperuserNamed(ValueError):
+    """One of the platform's roles is the superuser itself, whose rights would be taken away."""
+
+
 def bootstrap_database(
     superuser_url: str,
     *,
@@ -101,11 +105,17 @@ def bootstrap_database(
         owner_password: set where the server asks for one.
         app_password: likewise.
     Raises:
+        SuperuserNamed: `owner` or `app` is the role that superuser_url logs in as.
         psycopg.Error: the server can't be reached, or refuses to make roles or the database.
     Runs in: the server's maintenance database, then the new database.
     """
     answer = Bootstrapped()
     with psycopg.connect(superuser_url, autocommit=True) as connection:
+        if connection.info.user in {owner, app}:
+            raise SuperuserNamed(
+                f"{connection.info.user!r} is the superuser: it would lose its rights. Name a role of "
+                "its own for the owner and for the application."
+            )
         # Roles belong to the whole server: two of these at once would alter the same rows, which
         # PostgreSQL refuses ("tuple concurrently updated"). Held until the connection closes.
         connection.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
