@@ -292,6 +292,11 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = (
     "tenant_apps.users.tokens.TenantPasswordResetTokenGenerator"
 )
+# Passkeys to log in with, and codes besides the password.
+MFA_ADAPTER = "tenant_apps.users.second_factors.TenantMFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {"add_webauthn": "tenant_apps.users.passkey_forms.AddPasskeyForm"}
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 PASSWORD_HASHERS = [

@@ -29,6 +29,12 @@ class TenantAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # unty
         the proxies are many, and 403 where the server listens on a unix socket."""
         return visitors.address_of(request) or "unknown"
 
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """The first is asked for: the password, then a passkey, and typed codes last. Whoever has just
+        added a passkey has recovery codes, too, and has not seen them yet."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        return sorted(methods, key=lambda method: bool(method["id"] == "mfa_reauthenticate"))
+
     def format_email_subject(self, subject: str) -> str:
         return f"{require_tenant().name}: {subject}"
 
