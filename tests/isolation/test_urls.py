@@ -5,12 +5,16 @@ that FACTORIES does not know, the test says what to add.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.internal.userkit import user_id_to_str
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.conf import settings
 from django.core import mail
@@ -35,6 +39,7 @@ from tenant_apps.products.models import ImportRun, Product, ProductVariant
 from tenant_apps.products.models import State as ProductState
 from tenant_apps.users.invitations import send_letter
 from tenant_apps.users.models import Invitation, Role, User
+from tests.tenant_apps.users.soft_passkey import SoftPasskey
 
 SECRET = "globex-secret"
 # Larger than any key that acme has, so that a number isn't somebody's in both.
@@ -137,6 +142,10 @@ def _plant(globex: TenantRef) -> None:
         assert found is not None
         IN_LETTERS["token"] = found.group(1)
         EmailAddress.objects.create(user=owner, email=f"{SECRET}@example.org", verified=False)
+        options = {"user": {"id": str(owner.pk)}, "challenge": "eA"}
+        credential = SoftPasskey(globex.hostname).create({"publicKey": options})
+        Authenticator.objects.create(id=NUMBER, user=owner, type="webauthn",
+                                     data={"name": SECRET, "credential": credential})  # fmt: skip
         Entry.objects.create(id=NUMBER, verb="planted", object_type="x", object_id="1",
                              object_label=SECRET)  # fmt: skip
         if not default_storage.exists(f"{SECRET}.txt"):
@@ -168,6 +177,7 @@ def _pk(route: str) -> str:
         ("^desk/", Article),
         ("api/v1/products/", Product),
         ("products/import/", ImportRun),
+        ("account/2fa/webauthn/keys/", Authenticator),
     ):
         if route.startswith(beginning):
             return _key_of(model)
@@ -229,6 +239,8 @@ def _values(address: Address, globex: TenantRef) -> tuple[dict[str, str], dict[s
         with context.run_in(globex):
             theirs[name] = make(address.route)
         nobodys[name] = f"{nobody}.txt" if address.route.startswith("media") else nobody
+        if f"<int:{name}>" in address.route:
+            nobodys[name] = str(NUMBER + 1)
     return theirs, nobodys
 
 
@@ -238,16 +250,26 @@ def _values(address: Address, globex: TenantRef) -> tuple[dict[str, str], dict[s
 def _owner_of(tenant: TenantRef) -> Client:
     client = Client(headers={"host": tenant.hostname}, raise_request_exception=False)
     with context.run_in(tenant):
-        client.force_login(User.objects.get(), "tenant_apps.users.backends.EmailBackend")
+        owner = User.objects.get()
+        client.force_login(owner, "tenant_apps.users.backends.EmailBackend")
+        # As if the owner had just shown once more who it is, which second factors ask for.
+        session = client.session
+        session[AUTHENTICATION_METHODS_SESSION_KEY] = [
+            {"method": "password", "at": time.time(), "reauthenticated": True}
+        ]
+        session["account_authentication_methods_user"] = user_id_to_str(owner)
+        session.save()
     return client
 
 
 def _ask(client: Client, method: str, path: str) -> tuple[int, str, str]:
     """Status, Location and body, with what differs in each answer taken out. Undone afterwards."""
+    cookies = client.cookies.copy()  # of a session whose row is undone, too
     with transaction.atomic():
         response: HttpResponse = getattr(client, method)(path)
         body = b"".join(response) if response.streaming else response.content
         transaction.set_rollback(True)
+    client.cookies = cookies
     location = response.headers.get("Location", "")
     return response.status_code, location, body.decode(errors="replace")
 
@@ -309,7 +331,7 @@ def test_address_with_ones_own_object_is_another_thing(
         return
     theirs, nobodys = _values(address, globex)
     # The links in letters are for people who aren't logged in.
-    is_letter = address.route.startswith("account/")
+    is_letter = address.route.startswith("account/") and "2fa" not in address.route
     client = Client(headers={"host": globex.hostname}) if is_letter else _owner_of(globex)
     for method in ("get", "post"):
         asked = _ask(client, method, address.filled(theirs))

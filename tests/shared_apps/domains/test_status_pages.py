@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client, RequestFactory
+from pytest_django import Settings
 
 from shared_apps.domains import status_pages
 from shared_apps.tenants.context import TenantRef
@@ -45,6 +46,19 @@ def test_status_has_a_page_and_a_json_answer(
         assert answer["Cache-Control"] == "no-store"
         assert answer["Content-Security-Policy"].startswith("default-src 'none'")
         assert not answer.cookies
+
+
+@pytest.mark.parametrize("status", ["suspended", "archived"])
+def test_closed_workspace_says_whom_to_write_to(
+    acme: TenantRef, settings: Settings, status: str
+) -> None:
+    settings.TERRACE_SUPPORT_EMAIL = "care@terrace.example"
+    stop(acme, status)
+    browser = Client(headers={"host": acme.hostname})
+    page = browser.get("/", headers={"accept": "text/html"}).content.decode()
+    assert '<a href="mailto:care@terrace.example">care@terrace.example</a>' in page
+    answer = browser.get("/", headers={"accept": "application/json"}).json()
+    assert "write to care@terrace.example to have it" in answer["detail"]
 
 
 def test_unknown_host_gets_the_same_404_to_the_byte(acme: TenantRef) -> None:
