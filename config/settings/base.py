@@ -289,6 +289,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "tenant_apps.users.forms.NameForm"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_FORMS = {"reset_password": "tenant_apps.users.password_forms.LostPasswordForm"}
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = (
     "tenant_apps.users.tokens.TenantPasswordResetTokenGenerator"
 )

@@ -285,7 +285,8 @@ def kill_in_the_middle(fleet: Fleet, report: Report) -> None:
     different = fleet.terrace.do("hashes", tables=TABLES)["different"]
     report.say(
         f"killed with {before} of {fleet.tenants} done; the next run did "
-        f"{len(again['result']['migrated'])} more; marks: {counts}; kinds of tables {kinds} before, {different} now."
+        f"{len(again['result']['migrated'])} more; marks: {counts}; "
+        f"kinds of tables {kinds} before, {different} now."
     )
     whole = counts == {"1": fleet.tenants} and different == kinds and not again["result"]["failed"]
     report.goal("killed and resumed: once each", counts.get("1", 0), f"{fleet.tenants}", whole)

@@ -27,6 +27,7 @@ from config.embedded.processes import is_alive, start_process
 from config.launcher.benchmarks import list_benchmarks
 from config.launcher.checking import Check, _checks, _run
 from config.launcher.environment import BadEnvironmentFile, read_environment_file
+from config.launcher.outside_programs import NEEDS, WRK
 from config.launcher.running import StepFailed, hold_port
 from config.launcher.supervising import Child, ChildEnded, Supervisor
 
@@ -366,6 +367,42 @@ def test_benchmarks_are_listed_with_their_first_line() -> None:
     assert "requests" in listed
     assert all(listed.values())
     assert "report" not in listed
+
+
+def test_benchmark_without_its_program_says_how_to_get_it(tmp_path: Path) -> None:
+    """As long as nothing was started: the program is looked for first."""
+    env = {**os.environ, "PATH": str(tmp_path)}
+    for name in SERVERS:
+        env.setdefault(name, "postgresql://nobody@127.0.0.1:1/none")
+    run = (
+        "import sys\n"
+        "from config.launcher import outside_programs\n"
+        "outside_programs.SYSTEM_FOLDERS = ()\n"
+        "from tests.benchmarks import requests\n"
+        "sys.argv = ['requests', '--parts', 'wrk']\n"
+        "sys.exit(requests.main())\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", run],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 2, answer.stderr
+    assert "No wrk was found. Install it with: " in answer.stderr
+    assert "apt-get install -y wrk" in answer.stderr
+    assert "--parts in-process,wire,memory" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_programs_of_tests_name_how_to_install_them() -> None:
+    commands = {need.marker: need.install_command for need in NEEDS}
+    assert "apt-get install -y chromium libatomic1, or without root: " in commands["browser"]
+    assert commands["browser"].endswith("-m playwright install chromium")
+    assert commands["pooler"].endswith("apt-get install -y pgbouncer")
+    assert WRK not in NEEDS
 
 
 # --- Supervising -------------------------------------------------------------------------------

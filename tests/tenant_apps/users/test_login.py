@@ -1,11 +1,12 @@
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
@@ -87,14 +88,29 @@ def test_failed_logins_are_limited_by_the_visitors_address(
     assert not is_refused("203.0.113.10", 11)
 
 
-def reset_link(client: Client, email: str) -> str:
-    client.post("/account/password/reset/", {"email": email})
+@pytest.fixture
+def reset_link(
+    tasks_at_once: None, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> Callable[[Client, str], str]:
+    """`reset_link(client, email)`: asks for a new password; the link of the letter."""
+
+    def ask(client: Client, email: str) -> str:
+        with django_capture_on_commit_callbacks(execute=True):
+            client.post("/account/password/reset/", {"email": email})
+        return _link_in_letter()
+
+    return ask
+
+
+def _link_in_letter() -> str:
     found = re.search(r"(/account/password/reset/key/\S+)", str(mail.outbox[-1].body))
     assert found is not None, mail.outbox[-1].body
     return found[1]
 
 
-def test_password_reset(acme_people: People, acme_client: Client) -> None:
+def test_password_reset(
+    acme_people: People, acme_client: Client, reset_link: Callable[[Client, str], str]
+) -> None:
     link = reset_link(acme_client, "editor@acme.example")
     assert mail.outbox[-1].subject == "Acme: Choose a new password"
     form = acme_client.get(link, follow=True)
@@ -110,6 +126,7 @@ def test_password_reset_token_opens_nothing_at_the_neighbours(
     acme_people: People,
     acme_client: Client,
     globex_client: Client,
+    reset_link: Callable[[Client, str], str],
 ) -> None:
     # The same row in both schemas: same key, same hash, same last login.
     with context.run_in(acme):
