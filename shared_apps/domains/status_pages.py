@@ -42,6 +42,9 @@ _STATUSES: Final = {
     "archived": _Answer(
         410, "This workspace is archived. Its owner can write to us to have it brought back."
     ),
+    "erasure_scheduled": _Answer(
+        410, "This workspace is closed and will be erased. Its owner can write to us to stop it."
+    ),
 }
 _ERRORS: Final = {
     400: "This request can't be read. Go back, reload the page and try again.",
