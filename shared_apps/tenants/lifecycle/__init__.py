@@ -9,6 +9,7 @@ Every change is a row with who, when and why.
 """
 
 from shared_apps.domains.bypass import make_bypass_link
+from shared_apps.tenants.lifecycle.renaming import rename_subdomain
 from shared_apps.tenants.lifecycle.states import (
     TRANSITIONS,
     activate_tenant,
@@ -33,6 +34,7 @@ __all__ = [
     "end_maintenance",
     "make_bypass_link",
     "make_read_only",
+    "rename_subdomain",
     "resume_tenant",
     "schedule_erasure",
     "start_trial",
