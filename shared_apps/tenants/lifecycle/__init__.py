@@ -9,6 +9,11 @@ Every change is a row with who, when and why.
 """
 
 from shared_apps.domains.bypass import make_bypass_link
+from shared_apps.tenants.lifecycle.cloning import (
+    CannotClone,
+    clone_tenant,
+    continue_clonings,
+)
 from shared_apps.tenants.lifecycle.renaming import rename_subdomain
 from shared_apps.tenants.lifecycle.states import (
     TRANSITIONS,
@@ -27,10 +32,13 @@ from shared_apps.tenants.lifecycle.states import (
 
 __all__ = [
     "TRANSITIONS",
+    "CannotClone",
     "activate_tenant",
     "archive_tenant",
     "begin_maintenance",
     "cancel_erasure",
+    "clone_tenant",
+    "continue_clonings",
     "end_maintenance",
     "make_bypass_link",
     "make_read_only",
