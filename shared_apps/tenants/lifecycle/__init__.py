@@ -9,10 +9,23 @@ Every change is a row with who, when and why.
 """
 
 from shared_apps.domains.bypass import make_bypass_link
+from shared_apps.tenants.lifecycle.certificates import (
+    Certificate,
+    NoCertificate,
+    certificate_of,
+)
 from shared_apps.tenants.lifecycle.cloning import (
     CannotClone,
     clone_tenant,
     continue_clonings,
+)
+from shared_apps.tenants.lifecycle.erasing import (
+    ErasureBlocked,
+    ErasureIncomplete,
+    ErasureUnderWay,
+    NotDueYet,
+    continue_erasures,
+    erase_tenant,
 )
 from shared_apps.tenants.lifecycle.renaming import rename_subdomain
 from shared_apps.tenants.lifecycle.states import (
@@ -33,13 +46,22 @@ from shared_apps.tenants.lifecycle.states import (
 __all__ = [
     "TRANSITIONS",
     "CannotClone",
+    "Certificate",
+    "ErasureBlocked",
+    "ErasureIncomplete",
+    "ErasureUnderWay",
+    "NoCertificate",
+    "NotDueYet",
     "activate_tenant",
     "archive_tenant",
     "begin_maintenance",
     "cancel_erasure",
+    "certificate_of",
     "clone_tenant",
     "continue_clonings",
+    "continue_erasures",
     "end_maintenance",
+    "erase_tenant",
     "make_bypass_link",
     "make_read_only",
     "rename_subdomain",
