@@ -202,6 +202,14 @@ if env.str("DATABASE_ADMIN_URL", default=""):
         )
 TENANT_DB_ALIAS = "owner" if "owner" in DATABASES else "default"
 
+# --- Lifecycle --------------------------------------------------------------------------------
+# How long a tenant waits between being scheduled for erasure and being erased.
+TERRACE_ERASURE_DAYS = env.int("TERRACE_ERASURE_DAYS", default=30)
+# How long backups are kept: what is erased is in none of them after that.
+TERRACE_BACKUP_RETENTION_DAYS = env.int("TERRACE_BACKUP_RETENTION_DAYS", default=30)
+# Lets an operator past a maintenance page (shared_apps/domains/bypass.py).
+TERRACE_BYPASS_COOKIE_NAME = "terrace_maintenance"
+
 # --- Redis: cache, sessions, tasks -----------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CACHES = {

@@ -20,6 +20,7 @@ class TenantsConfig(AppConfig):
 
         # Celery looks for tasks in `tasks` alone, which here is the base of all of them.
         from shared_apps.tenants import (  # noqa: F401 - importing registers them
+            lifecycle_tasks,
             provisioning_tasks,
             session_tasks,
         )

@@ -275,7 +275,8 @@ def _watching_editor(base: type[Any], executor: _WatchingExecutor) -> type[Any]:
         def __exit__(self, kind: object, value: object, traceback: object) -> None:
             if kind is None and self.atomic_migration:
                 # What Django would run now, so that its locks are seen too.
-                deferred, self.deferred_sql = self.deferred_sql, []
+                deferred: list[Any] = list(self.deferred_sql)
+                self.deferred_sql.clear()
                 for statement in deferred:
                     self.execute(statement, None)
                 executor.note_locks()

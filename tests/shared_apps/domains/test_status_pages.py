@@ -27,6 +27,7 @@ def stop(tenant: TenantRef, status: str) -> None:
         ("maintenance", 503, "Acme is closed for maintenance", "300"),
         ("provisioning", 503, "Acme is being set up", "5"),
         ("archived", 410, "Acme is archived", None),
+        ("erasure_scheduled", 410, "Acme is closed", None),
     ],
 )
 def test_status_has_a_page_and_a_json_answer(
