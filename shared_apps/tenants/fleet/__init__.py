@@ -1,0 +1,1 @@
+"""All the tenants at once: their migrations, and what has drifted away from the release."""
