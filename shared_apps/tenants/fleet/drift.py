@@ -22,9 +22,11 @@ from psycopg.rows import tuple_row
 
 from shared_apps.tenants.fleet.drift_ddl import explain_differences
 from shared_apps.tenants.fleet.drift_hashes import SchemaHash, hash_schemas
-from shared_apps.tenants.fleet.drift_model import STRUCTURE, Line, SchemaDifference
+from shared_apps.tenants.fleet.drift_model import PRIVILEGES, STRUCTURE, Line, SchemaDifference
 from shared_apps.tenants.fleet.drift_schemas import (
     FleetSchema,
+    ReleaseBroken,
+    SchemaForeign,
     fleet_schemas,
     means_of,
     read_schema,
@@ -50,6 +52,8 @@ _MISSING_BY_HAND: Final = (
     "The whole schema is gone. Restore the tenant from its archive, or erase it. A ready schema "
     "that is gone is dropped from the pool."
 )
+
+__all__ = ["Behind", "Drift", "DriftReport", "ReleaseBroken", "find_drift"]
 
 Migrations = frozenset[tuple[str, str]]
 
@@ -163,6 +167,12 @@ def _examine(
         except SchemaNotFound:
             yield from (Drift(target.name, target.tenant, (_missing_schema(),)) for target in group)
             return
+        except SchemaForeign as error:
+            yield from (
+                Drift(target.name, target.tenant, (_foreign_schema(str(error)),))
+                for target in group
+            )
+            return
         for target in group:
             if frozenset(found.migrations) != frozenset(reference.migrations):
                 yield _behind(target, frozenset(found.migrations), reference)
@@ -177,6 +187,11 @@ def _examine(
 def _missing_schema() -> SchemaDifference:
     line = Line(STRUCTURE, "schema", None, "there")
     return SchemaDifference("missing schema", "schema", (line,), by_hand=_MISSING_BY_HAND)
+
+
+def _foreign_schema(sentence: str) -> SchemaDifference:
+    line = Line(PRIVILEGES, "schema", "another owner", "OWNER to {owner}")
+    return SchemaDifference("wrong owner", "schema", (line,), by_hand=sentence)
 
 
 def _behind(target: FleetSchema, found: Migrations, reference: Catalogue) -> Behind:
@@ -223,10 +238,13 @@ _DIGEST: Final = sql.SQL(
 
 
 def _digests(connection: PsycopgConnection, names: Sequence[str]) -> dict[str, str]:
-    """A hash of each schema's applied migrations. A schema that went meanwhile is left out."""
+    """A hash of each schema's applied migrations; without those that can't be read any more."""
     there = connection.cursor(row_factory=tuple_row).execute(
-        "SELECT name FROM unnest(%s::text[]) AS name"
-        " WHERE to_regclass(format('%%I.%%I', name, %s::text)) IS NOT NULL",
+        """
+        SELECT nspname FROM pg_namespace
+        WHERE nspname = ANY(%s) AND CASE WHEN has_schema_privilege(oid, 'USAGE') THEN
+            has_table_privilege(to_regclass(format('%%I.%%I', nspname, %s::text)), 'SELECT') END
+        """,
         [list(names), MIGRATIONS_TABLE],
     )
     parts = [

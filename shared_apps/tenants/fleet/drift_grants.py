@@ -190,12 +190,10 @@ class GrantsExplainer:
         )
 
     def _revoke(self, target: _Target, entries: Iterable[Entry]) -> Iterator[str]:
-        for (grantee, option), words in _grouped(target, entries):
-            only = "GRANT OPTION FOR " if option else ""
-            yield (
-                f"REVOKE {only}{', '.join(words)} ON {target.words} "
-                f"FROM {self._sql(grantee)} CASCADE"
-            )
+        """With the grant option goes the privilege; where the release has it, it is given anew."""
+        for (grantee, _), words in _grouped(target, entries):
+            privileges = ", ".join(words)
+            yield f"REVOKE {privileges} ON {target.words} FROM {self._sql(grantee)} CASCADE"
 
     def _grant(self, target: _Target, entries: Iterable[Entry]) -> Iterator[str]:
         for (grantee, option), words in _grouped(target, entries):

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
+from psycopg.errors import InsufficientPrivilege
 from psycopg.rows import tuple_row
 
 from shared_apps.tenants.fleet.drift_grants import ROLE_OBJECT, Means
 from shared_apps.tenants.keys import new_schema_name
 from shared_apps.tenants.models import ReadySchema, SchemaTemplate, Status, Tenant
 from shared_apps.tenants.postgresql.catalogue import (
+    MIGRATIONS_TABLE,
     OWNER_ROLE,
     TENANT_ROLE,
     Catalogue,
@@ -21,12 +23,17 @@ from shared_apps.tenants.postgresql.catalogue import (
     SchemaNotFound,
     read_catalogue,
 )
+from shared_apps.tenants.postgresql.template_ddl import quoted
 from shared_apps.tenants.schemas import OWNER, create_roles, create_schema
 from shared_apps.tenants.template import TEMPLATE_SCHEMA, TemplateStale
 
 _WRITES: Final = frozenset({"INSERT", "UPDATE", "DELETE"})
 # A tenant in one of these may have lost its grants to write on purpose.
 _NOT_WRITING: Final = frozenset({Status.READ_ONLY, Status.SUSPENDED, Status.ARCHIVED})
+
+
+class SchemaForeign(RuntimeError):
+    """A schema, or its `django_migrations`, belongs to a role for which the owner can't act."""
 
 
 class ReleaseBroken(RuntimeError):
@@ -125,12 +132,45 @@ def read_schema(
 
     Raises:
         SchemaNotFound: it is gone.
+        SchemaForeign: it belongs to somebody else.
     """
-    found = read_catalogue(connection, schema.name)
+    try:
+        found = read_catalogue(connection, schema.name)
+    except InsufficientPrivilege:
+        found = _read_as_member(connection, schema.name, owner)
     if schema.name == TEMPLATE_SCHEMA:
         return replace(found, privileges=reference.privileges)
     found = _with_roles(connection, found, owner)
     return _with_writes(found, reference) if schema.lacks_writes else found
+
+
+def _read_as_member(connection: PsycopgConnection, name: str, owner: str) -> Catalogue:
+    """Read a schema that was given away: as a member, for the moment, of the role that has it."""
+    cursor = connection.cursor(row_factory=tuple_row)
+    cursor.execute(
+        """
+        SELECT r.rolname, pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION') FROM pg_roles r
+        WHERE NOT pg_has_role(r.oid, 'USAGE') AND r.oid IN (
+            SELECT nspowner FROM pg_namespace WHERE nspname = %(name)s
+            UNION ALL
+            SELECT c.relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = %(name)s AND c.relname = %(migrations)s)
+        """,
+        {"name": name, "migrations": MIGRATIONS_TABLE},
+    )
+    rows = cursor.fetchall()
+    foreign = [role for role, is_grantable in rows if not is_grantable]
+    if foreign or not rows:
+        raise SchemaForeign(
+            f"{owner} may not read {name}: it or its {MIGRATIONS_TABLE} belongs to "
+            f"{', '.join(foreign) or 'another role'}. As a superuser: ALTER SCHEMA {quoted(name)} "
+            f"OWNER TO {quoted(owner)}, and ALTER TABLE … OWNER TO the same for its tables."
+        )
+    with connection.transaction(force_rollback=True):
+        for role, _ in rows:
+            grant = f"GRANT {quoted(role)} TO {quoted(owner)} WITH INHERIT TRUE"
+            connection.execute(grant.encode())
+        return read_catalogue(connection, name)
 
 
 def means_of(connection: PsycopgConnection, found: Catalogue, *, owner: str) -> Means:
