@@ -154,12 +154,22 @@ class _Explainer:
                     kind="extra table",
                     object=table.name,
                     lines=self._take_both(*_objects_of(table, self.found)),
-                    statements=(f"DROP TABLE {quoted(table.name)}",),
+                    statements=(
+                        *self._drop_references(table),
+                        f"DROP TABLE {quoted(table.name)}",
+                    ),
                     loss=f"the rows of {table.name}",
                     loss_probe=f"SELECT EXISTS (SELECT FROM {quoted(table.name)})",
                     loss_table=table.name,
                     phase=Phase.DROP_TABLE,
                 )
+
+    def _drop_references(self, table: Table) -> Iterator[str]:
+        """Foreign keys that lead to an extra table, and are to lead elsewhere."""
+        for other in self.found.tables:
+            for constraint in other.constraints:
+                if constraint.references == table.name and other.name in self.wanted:
+                    yield _drop_constraint(other, constraint)
 
     def _missing_tables(self) -> Iterator[SchemaDifference]:
         missing = [table for table in self.release.tables if table.name not in self.tables]
@@ -345,7 +355,7 @@ class _Explainer:
                 statements.append(f"ALTER TABLE {own} VALIDATE CONSTRAINT {quoted(wanted.name)}")
             else:
                 statements = [
-                    f"ALTER TABLE {own} DROP CONSTRAINT {quoted(found.name)}",
+                    _drop_constraint(table, found),
                     constraint_statement(table, wanted),
                 ]
         names = [f"constraint {table.name}.{c.name}" for c in (found, wanted)]
@@ -448,8 +458,8 @@ class _Explainer:
 
     def _drop_constraint(self, table: Table, constraint: Constraint) -> Iterator[str]:
         for other, reference in self._references(table, constraint):
-            yield f"ALTER TABLE {quoted(other.name)} DROP CONSTRAINT {quoted(reference.name)}"
-        yield f"ALTER TABLE {quoted(table.name)} DROP CONSTRAINT {quoted(constraint.name)}"
+            yield _drop_constraint(other, reference)
+        yield _drop_constraint(table, constraint)
 
     def _references_again(self, table: Table, constraint: Constraint) -> list[str]:
         return [
@@ -497,7 +507,7 @@ class _Explainer:
                 kind="extra index" if index.valid else "extra INVALID index",
                 object=index.name,
                 lines=self._take(*_objects_of_index(index)),
-                statements=(f"DROP INDEX {quoted(index.name)}",),
+                statements=(f"DROP INDEX IF EXISTS {quoted(index.name)}",),
                 phase=Phase.DROP_INDEX,
             )
         for index in missing:
@@ -525,7 +535,7 @@ class _Explainer:
             statements.append(f"ALTER TABLE {own} REPLICA IDENTITY DEFAULT")
         is_same = (found.unique, found.definition) == (wanted.unique, wanted.definition)
         if not (is_same and found.valid):
-            statements += [f"DROP INDEX {name}", index_statement(table, wanted)]
+            statements += [f"DROP INDEX IF EXISTS {name}", index_statement(table, wanted)]
             statements += self._comments_on(*_objects_of_index(wanted))
         return SchemaDifference(
             kind="changed index" if found.valid else "INVALID index",
@@ -760,6 +770,12 @@ def _alter_table(found: Table, wanted: Table) -> Iterator[str]:
     for parent in found.inherits:
         if parent not in wanted.inherits:
             yield f"{head} NO INHERIT {parent}"
+
+
+def _drop_constraint(table: Table, constraint: Constraint) -> str:
+    """It may be gone by then, with a column or a table that was in the way."""
+    name = quoted(constraint.name)
+    return f"ALTER TABLE {quoted(table.name)} DROP CONSTRAINT IF EXISTS {name}"
 
 
 def _alter_column(table: Table, column: Column, words: str) -> str:

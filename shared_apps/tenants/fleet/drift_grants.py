@@ -144,8 +144,8 @@ class GrantsExplainer:
         if owner != OWNER_ROLE:
             return self._owner(target, owner)
         statements = [
-            *self._revoke(target, found - release),
-            *self._grant(target, release - found),
+            *self._change(target, found, release),
+            *self._grants_on_columns(target, {grantee for grantee, _ in found - release}),
         ]
         return SchemaDifference(
             kind=_kind(found, release),
@@ -164,6 +164,7 @@ class GrantsExplainer:
             f"ALTER {target.words} OWNER TO {mine}",
             *(f"REVOKE ALL ON {target.words} FROM {other} CASCADE" for other in others),
             *self._grant(target, {entry for entry in release if entry[1] != _OWNER}),
+            *self._grants_on_columns(target, {grantee for grantee, _ in found | release}),
         ]
         name = self.schema if owner == TENANT_ROLE else owner
         by_hand = ""
@@ -189,15 +190,36 @@ class GrantsExplainer:
             phase=Phase.BY_HAND if by_hand else Phase.OWNER,
         )
 
-    def _revoke(self, target: _Target, entries: Iterable[Entry]) -> Iterator[str]:
-        """With the grant option goes the privilege; where the release has it, it is given anew."""
-        for (grantee, _), words in _grouped(target, entries):
-            privileges = ", ".join(words)
-            yield f"REVOKE {privileges} ON {target.words} FROM {self._sql(grantee)} CASCADE"
+    def _change(self, target: _Target, found: set[Entry], release: set[Entry]) -> Iterator[str]:
+        """REVOKE what is too much, then GRANT what is missing."""
+        extra, missing = found - release, release - found
+        only_option = {
+            (grantee, word)
+            for grantee, privilege in extra
+            if (word := privilege.removesuffix(_GRANTABLE)) != privilege
+            and (grantee, word) in missing
+        }
+        for option, entries in (
+            ("GRANT OPTION FOR ", only_option),
+            ("", {(g, p) for g, p in extra if (g, p.removesuffix(_GRANTABLE)) not in only_option}),
+        ):
+            for (grantee, _), words in _grouped(target, entries):
+                yield (
+                    f"REVOKE {option}{', '.join(words)} ON {target.words} "
+                    f"FROM {self._sql(grantee)} CASCADE"
+                )
+        yield from self._grant(target, missing - only_option)
 
     def _grant(self, target: _Target, entries: Iterable[Entry]) -> Iterator[str]:
         for (grantee, option), words in _grouped(target, entries):
             yield f"GRANT {', '.join(words)} ON {target.words} TO {self._sql(grantee)}{option}"
+
+    def _grants_on_columns(self, target: _Target, grantees: set[str]) -> Iterator[str]:
+        """Once more: REVOKE on a table takes the grants on its columns as well."""
+        for other in self.targets.values():
+            if other.column and not target.column and other.words == target.words:
+                entries = self.release.get(other.key, set())
+                yield from self._grant(other, {one for one in entries if one[0] in grantees})
 
     # --- Default privileges -----------------------------------------------------------------------
 
@@ -205,10 +227,7 @@ class GrantsExplainer:
         found, release = self._entries(key)
         head = f"ALTER DEFAULT PRIVILEGES FOR ROLE {role} IN SCHEMA {quoted(self.schema)}"
         target = _Target(key, _DEFAULT_KINDS.get(kind, "TABLES"))
-        statements = [
-            *(f"{head} {words}" for words in self._revoke(target, found - release)),
-            *(f"{head} {words}" for words in self._grant(target, release - found)),
-        ]
+        statements = [f"{head} {words}" for words in self._change(target, found, release)]
         return SchemaDifference(
             kind=_kind(found, release),
             object=key,

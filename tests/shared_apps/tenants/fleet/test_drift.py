@@ -91,18 +91,18 @@ PLANTED: dict[str, tuple[str, list[tuple[str, str]], list[str]]] = {
     "extra index": (
         "CREATE INDEX by_hand ON articles_article (slug, lower(title))",
         [("extra index", "by_hand")],
-        ['DROP INDEX "by_hand"'],
+        ['DROP INDEX IF EXISTS "by_hand"'],
     ),
     "changed index": (
         "DROP INDEX articles_article_due;"
         "CREATE INDEX articles_article_due ON articles_article (scheduled_for)",
         [("changed index", "articles_article_due")],
-        ['DROP INDEX "articles_article_due"', 'CREATE INDEX "articles_article_due"'],
+        ['DROP INDEX IF EXISTS "articles_article_due"', 'CREATE INDEX "articles_article_due"'],
     ),
     "INVALID index": (
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'articles_article_due'::regclass",
         [("INVALID index", "articles_article_due")],
-        ['DROP INDEX "articles_article_due"', 'CREATE INDEX "articles_article_due"'],
+        ['DROP INDEX IF EXISTS "articles_article_due"', 'CREATE INDEX "articles_article_due"'],
     ),
     "renamed index": (
         "ALTER INDEX articles_article_recent RENAME TO newest",
@@ -138,7 +138,7 @@ PLANTED: dict[str, tuple[str, list[tuple[str, str]], list[str]]] = {
     "extra constraint": (
         "ALTER TABLE users_user ADD CONSTRAINT polite CHECK (full_name <> 'x')",
         [("extra check constraint", "users_user.polite")],
-        ['DROP CONSTRAINT "polite"'],
+        ['DROP CONSTRAINT IF EXISTS "polite"'],
     ),
     "changed check": (
         "ALTER TABLE users_user DROP CONSTRAINT users_user_email_in_lower_case;"
