@@ -456,7 +456,8 @@ def _values(name: str, added: AnyField) -> Iterator[Problem]:
             "inserts rows without it. Give it db_default=…, or null=True now and NOT NULL in a "
             "later release.",
         )
-    if callable(added.default) and added.default not in _CONSTANT and not has_db_default:
+    is_made = added.has_default() and callable(added.default) and added.default not in _CONSTANT
+    if is_made and not has_db_default:
         yield (
             "L002",
             f"The default of {name} is a function, which runs once: all rows of all tenants would "

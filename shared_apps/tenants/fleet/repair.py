@@ -219,10 +219,10 @@ def _require_mended(
         expected |= {(line.part, line.object): line.expected for line in difference.lines}
     # The order of a table's columns is right when the last difference in its columns is mended.
     unsettled = {
-        (STRUCTURE, f"columns of {name.removeprefix('column ').partition('.')[0]}")
+        (STRUCTURE, f"columns of {name.partition(' ')[2].removeprefix('of ').partition('.')[0]}")
         for difference in others
         for _, name in difference.keys
-        if name.startswith("column ")
+        if name.startswith(("column ", "columns of "))
     }
     for key in sorted(expected.keys() | now.keys()):
         if key not in unsettled and expected.get(key) != now.get(key):

@@ -1,17 +1,51 @@
 """What the tests of drift share: a tenant of their own, and ways to spoil its schema."""
 
+import os
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
+from django.conf import settings
 
 from shared_apps.tenants import provisioning
 from shared_apps.tenants.keys import uuid7
 from shared_apps.tenants.models import SchemaTemplate, Tenant
-from shared_apps.tenants.postgresql.catalogue import describe_schema
+from shared_apps.tenants.postgresql.catalogue import PsycopgConnection, describe_schema
 from shared_apps.tenants.schemas import owner_transaction
 from tests.isolation.conftest import superuser
+from tests.shared_apps.tenants.handmade_schemas import NASTY_TABLES, make_schema
 
 Planter = Callable[[str], None]
+
+# Everything that a schema can have besides what NASTY_TABLES have.
+MORE = """
+    CREATE INDEX plain ON renamed_table (after);
+    ALTER TABLE renamed_table ADD CONSTRAINT positive CHECK (after > 0);
+    CREATE INDEX signed ON shop_product USING gist (title extensions.gist_trgm_ops (siglen = 32));
+    GRANT SELECT ON shop_product TO terrace_app; GRANT SELECT (slug) ON shop_product TO terrace_app
+"""
+
+
+@pytest.fixture(scope="module")
+def twin_schemas(django_db_setup: None) -> Iterator[PsycopgConnection]:
+    """Schemas `one` and `two`, the same by name and not by oid; rolled back with the module.
+
+    In this worker's database: in one of all workers they would wait for each other.
+    """
+    name = settings.DATABASES["default"]["NAME"]
+    with psycopg.connect(os.environ["DATABASE_ADMIN_URL"], dbname=name) as connection:
+        make_schema(connection, "one", NASTY_TABLES + MORE)
+        make_schema(connection, "between", "CREATE TABLE t (id int, gone int)")
+        make_schema(connection, "two", NASTY_TABLES + MORE)
+        yield connection
+        connection.rollback()
+
+
+@pytest.fixture
+def twins(twin_schemas: PsycopgConnection) -> Iterator[PsycopgConnection]:
+    """The same for one test, which may change them."""
+    with twin_schemas.transaction(force_rollback=True):
+        yield twin_schemas
 
 
 @pytest.fixture

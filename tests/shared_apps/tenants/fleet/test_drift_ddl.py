@@ -13,8 +13,7 @@ from shared_apps.tenants.postgresql.catalogue import (
     differences,
     read_catalogue,
 )
-from tests.shared_apps.tenants.fleet.test_drift_hashes import DIFFERENT, MORE
-from tests.shared_apps.tenants.handmade_schemas import NASTY_TABLES, make_schema
+from tests.shared_apps.tenants.fleet.test_drift_hashes import DIFFERENT
 
 MEANS = Means("terrace_owner")
 
@@ -23,14 +22,6 @@ BY_HAND = {
     "ALTER TABLE shop_product ALTER COLUMN made_on DROP EXPRESSION",
     "ALTER TABLE renamed_table DROP COLUMN last, ADD COLUMN last integer",
 }
-
-
-@pytest.fixture
-def twins(owner_connection: PsycopgConnection) -> PsycopgConnection:
-    """Schemas `one`, which stands for the release, and `two`, which is changed."""
-    for name in ("one", "two"):
-        make_schema(owner_connection, name, NASTY_TABLES + MORE)
-    return owner_connection
 
 
 def _explain(connection: PsycopgConnection, *, release: str = "one") -> list[SchemaDifference]:

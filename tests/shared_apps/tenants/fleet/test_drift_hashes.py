@@ -7,17 +7,9 @@ import pytest
 from shared_apps.tenants.fleet.drift_hashes import SchemaHash, hash_schemas
 from shared_apps.tenants.fleet.locks import schema_lock_key
 from shared_apps.tenants.postgresql.catalogue import PsycopgConnection, describe_schema
-from tests.shared_apps.tenants.handmade_schemas import NASTY_TABLES, make_schema
+from tests.shared_apps.tenants.handmade_schemas import make_schema
 
 OWNER = "terrace_owner"
-
-# Everything that a schema can have besides what NASTY_TABLES have.
-MORE = """
-    CREATE INDEX plain ON renamed_table (after);
-    ALTER TABLE renamed_table ADD CONSTRAINT positive CHECK (after > 0);
-    CREATE INDEX signed ON shop_product USING gist (title extensions.gist_trgm_ops (siglen = 32));
-    GRANT SELECT ON shop_product TO terrace_app; GRANT SELECT (slug) ON shop_product TO terrace_app
-"""
 
 DIFFERENT = [
     'ALTER TABLE renamed_table ALTER COLUMN "Added" TYPE varchar(11)',
@@ -131,15 +123,6 @@ SAME = [
     "CREATE SEQUENCE free_numbers INCREMENT BY 5 MINVALUE 5 MAXVALUE 5000 CACHE 2 CYCLE;"
     "ALTER TABLE scratch_pad ALTER COLUMN n SET DEFAULT nextval('free_numbers')",
 ]
-
-
-@pytest.fixture
-def twins(owner_connection: PsycopgConnection) -> PsycopgConnection:
-    """Schemas `one` and `two`, the same by name and not by oid or attribute number."""
-    make_schema(owner_connection, "one", NASTY_TABLES + MORE)
-    make_schema(owner_connection, "between", "CREATE TABLE t (id int, gone int)")
-    make_schema(owner_connection, "two", NASTY_TABLES + MORE)
-    return owner_connection
 
 
 def _hashes(connection: PsycopgConnection) -> tuple[SchemaHash, SchemaHash]:
