@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from shared_apps.domains import resolution, status_pages
+from shared_apps.domains import preview_gate, resolution, status_pages
 from shared_apps.domains.hosts import HostInvalid, let_django_accept, normalise_host
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
@@ -44,6 +44,7 @@ class TenantMiddleware:
             return placed
         with _entered(placed):
             response = cast("HttpResponseBase", self.get_response(request))
+        preview_gate.mark(response, placed)
         return _keep_stream_inside(response, placed)
 
     async def _serve_async(self, request: HttpRequest) -> HttpResponseBase:
@@ -52,6 +53,7 @@ class TenantMiddleware:
             return placed
         with _entered(placed):
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        preview_gate.mark(response, placed)
         return _keep_stream_inside(response, placed)
 
     def _place(self, request: HttpRequest) -> TenantRef | HttpResponse | None:
@@ -90,6 +92,8 @@ def _answer_for(request: HttpRequest, tenant: TenantRef | None) -> TenantRef | H
         return status_pages.plain_not_found()
     request.tenant = tenant  # type: ignore[attr-defined]
     request.urlconf = settings.TERRACE_TENANT_URLCONF
+    if tenant.status == preview_gate.STATUS:
+        return preview_gate.answer(request, tenant)
     if not _may_be_served(request, tenant):
         return status_pages.render_status(request, tenant.status)
     return tenant

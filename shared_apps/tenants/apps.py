@@ -20,3 +20,4 @@ class TenantsConfig(AppConfig):
 
         # Celery looks for tasks in `tasks` alone, which here is the base of all of them.
         from shared_apps.tenants import provisioning_tasks  # noqa: F401 - importing registers them
+        from shared_apps.tenants.archive import tasks  # noqa: F401 - likewise

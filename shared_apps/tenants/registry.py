@@ -3,7 +3,7 @@
 Shared apps never import tenant apps; a tenant app registers here in `AppConfig.ready()`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -29,7 +29,7 @@ class Seeder(Protocol):
     def __call__(self, *, tenant: TenantRef, owner: OwnerDetails | None) -> None: ...
 
 
-Exporter = Callable[[], Iterable[tuple[str, Iterable[dict[str, Any]]]]]
+Exporter = Callable[[], Iterable[tuple[str, Iterable[Mapping[str, object]]]]]
 UsageCounter = Callable[[], int]
 PersonFinder = Callable[[str], bool]
 

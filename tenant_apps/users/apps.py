@@ -6,8 +6,12 @@ class UsersConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        from shared_apps.tenants.registry import register_person_finder, register_seeder
-        from tenant_apps.users import membership, seeding
+        from shared_apps.tenants.registry import (
+            register_exporter,
+            register_person_finder,
+            register_seeder,
+        )
+        from tenant_apps.users import exporting, membership, seeding
         from tenant_apps.users.permissions import Permission, register_permissions
 
         register_permissions(
@@ -17,3 +21,4 @@ class UsersConfig(AppConfig):
         )
         register_seeder("users", seeding.seed_roles_and_owner, order=0)
         register_person_finder("users", membership.may_log_in)
+        register_exporter("users", exporting.export_rows)

@@ -15,7 +15,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core import mail
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
+from django.core.files.storage import default_storage, storages
 from django.db import models, transaction
 from django.http import HttpResponse
 from django.test import Client
@@ -35,6 +35,8 @@ from tenant_apps.products.models import ImportRun, Product, ProductVariant
 from tenant_apps.products.models import State as ProductState
 from tenant_apps.users.invitations import send_letter
 from tenant_apps.users.models import Invitation, Role, User
+from tenant_apps.workspace import takeout
+from tenant_apps.workspace.models import TakeOut, TakeOutState
 
 SECRET = "globex-secret"
 # Larger than any key that acme has, so that a number isn't somebody's in both.
@@ -139,6 +141,12 @@ def _plant(globex: TenantRef) -> None:
         EmailAddress.objects.create(user=owner, email=f"{SECRET}@example.org", verified=False)
         Entry.objects.create(id=NUMBER, verb="planted", object_type="x", object_id="1",
                              object_label=SECRET)  # fmt: skip
+        take_out = TakeOut.objects.create(
+            state=TakeOutState.READY,
+            requested_by=owner,
+            expires_at=timezone.now() + timedelta(days=1),
+        )
+        storages[takeout.STORAGE].save(f"{take_out.pk.hex}.zip", ContentFile(SECRET.encode()))
         if not default_storage.exists(f"{SECRET}.txt"):
             default_storage.save(f"{SECRET}.txt", ContentFile(SECRET.encode()))
 
@@ -184,7 +192,10 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "pk": (_pk, NOBODYS_UUID),
     "slug": (_slug, "nobodys"),
     "handle": (lambda route: SECRET, "nobodys"),
-    "token": (lambda route: IN_LETTERS["token"], "nobodys"),
+    "token": (
+        lambda route: _take_out_token() if "account/data" in route else IN_LETTERS["token"],
+        "nobodys",
+    ),
     "name": (lambda route: f"{SECRET}.txt" if "media" in route else "archive", "archive"),
     "url": (lambda route: SECRET, "nobodys"),
     "app_label": (lambda route: "articles", "articles"),
@@ -204,6 +215,10 @@ def _confirmation_key() -> str:
     from allauth.account.models import EmailConfirmationHMAC
 
     return str(EmailConfirmationHMAC(EmailAddress.objects.get(verified=False)).key)
+
+
+def _take_out_token() -> str:
+    return takeout.download_token(TakeOut.objects.get())
 
 
 def _reset() -> tuple[str, str]:
@@ -282,8 +297,8 @@ def test_address_with_the_neighbours_object_is_not_found(
             _assert_not_found(address, person, asked)
     with context.run_in(globex):
         again, _ = _values(address, globex)
-        assert {name: again[name] for name in again if name not in {"key"}} == {
-            name: theirs[name] for name in theirs if name not in {"key"}
+        assert {name: again[name] for name in again if name not in {"key", "token"}} == {
+            name: theirs[name] for name in theirs if name not in {"key", "token"}
         }
 
 

@@ -1,5 +1,14 @@
 """The engine's rows in the public schema."""
 
+from shared_apps.tenants.models.archives import (
+    ArchiveImport,
+    Backup,
+    Preview,
+    RestoreDrill,
+    RestorePurpose,
+    RestoreState,
+    UndoneSchema,
+)
 from shared_apps.tenants.models.provisioning import (
     Provisioning,
     ProvisioningState,
@@ -12,15 +21,22 @@ from shared_apps.tenants.models.tenants import Status, StatusChange, Tenant
 from shared_apps.tenants.tasks.models import PeriodicRun
 
 __all__ = [
+    "ArchiveImport",
+    "Backup",
     "PeriodicRun",
+    "Preview",
     "Provisioning",
     "ProvisioningState",
     "ProvisioningStep",
     "ReadySchema",
+    "RestoreDrill",
+    "RestorePurpose",
+    "RestoreState",
     "SchemaTemplate",
     "Status",
     "StatusChange",
     "Step",
     "StepState",
     "Tenant",
+    "UndoneSchema",
 ]

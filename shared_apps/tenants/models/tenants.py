@@ -22,6 +22,8 @@ class Status(models.TextChoices):
     SUSPENDED = "suspended", "Suspended"
     ARCHIVED = "archived", "Archived"
     ERASED = "erased", "Erased"
+    # Not a customer: a backup that its owner looks at (archive/undo.py).
+    PREVIEW = "preview", "Preview of a backup"
 
 
 class Tenant(TenantMixin):  # type: ignore[misc]
