@@ -120,10 +120,7 @@ def import_archive(
         tenant = work_on(
             row, archive, opening=_open_tenant, verifying=_require_release, on_progress=on_progress
         )
-    if tenant is None:
-        raise RestoreDiffers("The import ended without a tenant.")
-    resolution.bump_version()
-    return tenant
+    return _announce(tenant)
 
 
 def resume_import(
@@ -157,10 +154,7 @@ def resume_import(
         tenant = work_on(
             row, archive, opening=_open_tenant, verifying=_require_release, on_progress=on_progress
         )
-    if tenant is None:
-        raise RestoreDiffers("The import ended without a tenant.")
-    resolution.bump_version()
-    return tenant
+    return _announce(tenant)
 
 
 def undo_import(*, import_id: UUID, reason: str = "undone by hand") -> bool:
@@ -304,9 +298,19 @@ def _steps(
     with owner_transaction():
         tenant = opening(row, archive.manifest.tenant)
         row.finished_at = timezone.now()
-        row.tenant = row.tenant or tenant
+        row.tenant_id = row.tenant_id or (tenant.pk if tenant else None)
         _note(row, RestoreState.DONE, began)
     return tenant
+
+
+def _announce(tenant: Tenant | None) -> Tenant:
+    """Let every process forget that the host led nowhere. The row as the application has it."""
+    if tenant is None:
+        raise RestoreDiffers("The import ended without a tenant.")
+    resolution.bump_version()
+    with context.run_in_public():
+        found: Tenant = Tenant.objects.get(pk=tenant.pk)
+    return found
 
 
 def _is_behind(archive: CheckedArchive) -> bool:

@@ -323,9 +323,9 @@ def _show(row: ArchiveImport, tenant: Tenant, backup: Backup, shows_time: dateti
             ]
         )
         Preview.objects.using(OWNER).create(
-            tenant=tenant,
-            backup=backup,
-            shown_as=shown_as,
+            tenant_id=tenant.pk,
+            backup_id=backup.pk,
+            shown_as_id=shown_as.pk,
             shows_time=shows_time,
             opened_by=row.by,
             expires_at=now + timedelta(hours=settings.TERRACE_PREVIEW_HOURS),
