@@ -70,14 +70,16 @@ class FolderStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with partial.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+                try:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                    partial.replace(path)
+                except BaseException:
+                    partial.unlink(missing_ok=True)
+                    raise
         except OSError as error:
             raise BackupStoreRefused(f"The backup can't be written to {path}: {error}.") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     @contextmanager
     def reader(self, key: str) -> Iterator[BinaryIO]:

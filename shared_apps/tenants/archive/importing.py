@@ -50,7 +50,7 @@ from shared_apps.tenants.models import (
     StatusChange,
     Tenant,
 )
-from shared_apps.tenants.postgresql.catalogue import describe_schema, hash_of_migrations
+from shared_apps.tenants.postgresql.catalogue import describe_schema
 from shared_apps.tenants.schemas import (
     OWNER,
     drop_schema,
@@ -259,6 +259,10 @@ def bring_to_release(schema_name: str) -> bool:
     Returns:
         Whether there was anything to do.
     """
+    with owner_transaction() as connection:
+        there = describe_schema(connection, schema_name)
+    if there.migrations_hash == require_release().migrations_hash:
+        return False
     moved = migrating.migrate_schema(schema_name, migrating.Target())
     if moved:
         with owner_transaction() as connection:
@@ -282,8 +286,7 @@ def _steps(
             _note(row, RestoreState.LOADED, began)
     if not _has_reached(row, RestoreState.MIGRATED):
         began = time.monotonic()
-        moved = row.purpose != RestorePurpose.DRILL and _is_behind(archive)
-        if moved:
+        if row.purpose != RestorePurpose.DRILL:
             bring_to_release(row.schema_name)
         with owner_transaction():
             _note(row, RestoreState.MIGRATED, began)
@@ -311,11 +314,6 @@ def _announce(tenant: Tenant | None) -> Tenant:
     with context.run_in_public():
         found: Tenant = Tenant.objects.get(pk=tenant.pk)
     return found
-
-
-def _is_behind(archive: CheckedArchive) -> bool:
-    release = require_release()
-    return release.migrations_hash != hash_of_migrations(archive.manifest.migrations)
 
 
 def _require_release(row: ArchiveImport) -> None:

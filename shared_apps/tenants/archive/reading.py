@@ -24,7 +24,7 @@ class CheckedArchive:
     """An archive that was read from end to end and found whole.
 
     Args:
-        sha256: of all its frames. What is read later must have the same.
+        sha256: of all its frames, as its trailer has it. What is read later must have the same.
     """
 
     file: BinaryIO
@@ -50,8 +50,8 @@ class CheckedArchive:
         reader = _open(self.file, self.key)
         frames = reader.frames()
         for frame in frames:
-            if frame.kind == b"T":
-                break
+            if frame.kind == b"T" and frame.as_json().get("sha256") != self.sha256:
+                raise ArchiveDamaged(_CHANGED)
             if frame.kind == b"P":
                 begun = frame.as_json()
                 part = facts.get((str(begun.get("kind")), str(begun.get("name"))))
@@ -61,8 +61,6 @@ class CheckedArchive:
                     content = PartReader(reader, frames, part)
                     yield part, content
                     content.finish()
-        if reader.sha256 != self.sha256:
-            raise ArchiveDamaged(_CHANGED)
 
     def parts_of(self, kind: str) -> dict[str, PartFacts]:
         """The parts of one kind, by name."""
@@ -173,11 +171,12 @@ def _check(
                     f"The archive is damaged: {part.name} is not what was written. Take another copy."
                 )
             parts.append(part)
-    listed = [PartFacts.from_json(part) for part in last.as_json().get("parts", [])]
+    trailer = last.as_json()
+    listed = [PartFacts.from_json(part) for part in trailer.get("parts", [])]
     if listed != parts:
         raise ArchiveDamaged(DAMAGED_SENTENCE)
     _require_tables(manifest, parts)
-    return CheckedArchive(file, key, manifest, tuple(parts), reader.sha256)
+    return CheckedArchive(file, key, manifest, tuple(parts), str(trailer["sha256"]))
 
 
 def _open(file: BinaryIO, key: ArchiveKey | None) -> FrameReader:

@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, "<CompleteMultipartUploadResult/>")
 
     def do_PUT(self) -> None:
-        key, query = self._asked()
+        _, query = self._asked()
         body = self._body()
         self.bucket.largest_body = max(self.bucket.largest_body, len(body))
         number = int(query["partNumber"][0])
