@@ -6,6 +6,8 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.utils import timezone
 
@@ -29,6 +31,9 @@ from shared_apps.tenants.postgresql.catalogue import read_catalogue
 from shared_apps.tenants.schemas import drop_schema, owner_transaction
 
 logger = logging.getLogger(__name__)
+
+# Longer than any drill may take (tasks.py).
+ABANDONED_AFTER: Final = timedelta(hours=2)
 
 
 class DrillFailed(ArchiveError):
@@ -76,6 +81,19 @@ def run_drill(*, tenant: Tenant | None = None) -> RestoreDrill:
         drill.passed_at = timezone.now()
         _end(drill, began)
     return drill
+
+
+def end_abandoned_drills(*, now: datetime | None = None) -> int:
+    """Note the drills whose process was killed. Returns how many.
+
+    Runs in: the public schema.
+    """
+    now = now or timezone.now()
+    with context.run_in_public():
+        abandoned = RestoreDrill.objects.filter(
+            finished_at=None, started_at__lt=now - ABANDONED_AFTER
+        )
+        return abandoned.update(finished_at=now, failure="Its process was killed.")
 
 
 def read_tables(schema_name: str, *, names: Sequence[str] | None = None) -> list[RestoredTable]:

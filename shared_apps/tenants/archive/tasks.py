@@ -43,4 +43,5 @@ def remove_expired_backups() -> int:
 @public_task(atomic=False, time_limit=_LONG)
 def sweep_restored_schemas() -> int:
     """What killed processes left, previews that have expired, undone schemas after their days."""
+    drills.end_abandoned_drills()
     return importing.sweep_restores() + undo.sweep_undone()

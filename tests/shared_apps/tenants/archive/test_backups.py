@@ -21,7 +21,7 @@ from shared_apps.tenants.archive.errors import (
     BackupStoreRefused,
     WrongKey,
 )
-from shared_apps.tenants.models import ArchiveImport, Backup, RestoreDrill, Tenant
+from shared_apps.tenants.models import Backup, RestoreDrill, Tenant
 from shared_apps.tenants.schemas import owner_transaction
 from tests.shared_apps.tenants.archive.conftest import ARTICLES, schemas_and_roles
 from tests.shared_apps.tenants.archive.s3_server import Bucket, run_s3_server
@@ -172,27 +172,6 @@ def test_drill_finds_a_row_that_did_not_come_back(
     monkeypatch.setattr(importing, "restore_files", then_lose_a_row)
     with pytest.raises(DrillFailed, match="products_productvariant has 0 rows"):
         drills.run_drill()
-
-
-def test_scratch_schema_of_a_killed_drill_is_swept(
-    initech: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Killed(BaseException):
-        pass
-
-    def die(row: ArchiveImport, archive: Any) -> None:
-        raise Killed
-
-    backups.back_up_tenant(tenant=initech)
-    before = schemas_and_roles()
-    with monkeypatch.context() as patched:
-        patched.setattr(drills, "_compare", die)
-        patched.setattr(importing, "_undo", lambda row, reason: None)
-        with pytest.raises(Killed):
-            drills.run_drill()
-    assert schemas_and_roles() != before
-    assert tasks.sweep_restored_schemas() == 1
-    assert schemas_and_roles() == before
 
 
 def test_drill_without_backups_says_so(archives: None) -> None:

@@ -412,30 +412,11 @@ def killed_at(archive_file: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return kill
 
 
-@pytest.mark.parametrize(
-    ("part", "state"),
-    [("articles_article", RestoreState.CHECKED), ("notes.txt", RestoreState.MIGRATED)],
-)
-def test_killed_import_is_resumed(
-    initech: Tenant,
-    archive_file: Path,
-    killed_at: Any,
-    rows_of: Rows,
-    part: str,
-    state: RestoreState,
-) -> None:
-    row = killed_at(part)
-    assert row.state == state
-    assert not Tenant.objects.filter(subdomain="initrode").exists()
-
-    tenant = importing.resume_import(import_id=row.pk, source=archive_file)
-
-    assert rows_of(tenant) == rows_of(initech)
-    assert files_of(tenant) == FILES
-    assert tenant.schema_name == row.schema_name
-    importing.remove_files(tenant.ref)
+def test_import_that_is_done_is_not_resumed(initech: Tenant, archive_file: Path) -> None:
+    tenant = import_it(archive_file, subdomain="initrode")
     with pytest.raises(ImportNotResumable):
-        importing.resume_import(import_id=row.pk, source=archive_file)
+        importing.resume_import(import_id=ArchiveImport.objects.get().pk, source=archive_file)
+    importing.remove_files(tenant.ref)
 
 
 def test_killed_import_is_not_resumed_with_another_file(
@@ -447,19 +428,6 @@ def test_killed_import_is_not_resumed_with_another_file(
     export_tenant(tenant=initech, target=tmp_path / "other.terrace")
     with pytest.raises(ArchiveDamaged, match="not the archive"):
         importing.resume_import(import_id=row.pk, source=tmp_path / "other.terrace")
-
-
-def test_killed_import_is_swept_after_a_day(initech: Tenant, killed_at: Any) -> None:
-    from django.utils import timezone
-
-    before = schemas_and_roles()
-    row = killed_at("notes.txt")
-    assert importing.sweep_restores() == 0
-    assert importing.sweep_restores(now=timezone.now() + importing.ABANDONED_AFTER) == 1
-    row.refresh_from_db()
-    assert row.state == RestoreState.UNDONE
-    assert schemas_and_roles() == before
-    assert not importing.undo_import(import_id=row.pk)
 
 
 def test_import_that_a_process_works_on_is_left_alone(
