@@ -279,6 +279,18 @@ CELERY_BEAT_SCHEDULE = {
     }
 }
 
+# --- Archives and backups --------------------------------------------------------------------
+# Tables that are made from an archive but whose rows are in none: sessions are for one browser.
+TERRACE_ARCHIVE_LEAVES_OUT = ["django_session"]
+# A folder, or s3://bucket/prefix (shared_apps/tenants/archive/backup_stores.py).
+TERRACE_BACKUP_STORE = env.str("TERRACE_BACKUP_STORE", default=str(DATA_DIR / "backups"))
+TERRACE_BACKUP_RETENTION_DAYS = env.int("TERRACE_BACKUP_RETENTION_DAYS", default=30)
+TERRACE_BACKUP_KEY = env.str("TERRACE_BACKUP_KEY", default="")
+TERRACE_PREVIEW_HOURS = env.int("TERRACE_PREVIEW_HOURS", default=24)
+TERRACE_UNDO_KEEP_DAYS = env.int("TERRACE_UNDO_KEEP_DAYS", default=7)
+# How long the link to a take-out works, and the file is kept.
+TERRACE_TAKEOUT_HOURS = env.int("TERRACE_TAKEOUT_HOURS", default=72)
+
 # --- People ----------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
     "tenant_apps.users.backends.EmailBackend",
@@ -337,8 +349,15 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = Path(env.str("TERRACE_MEDIA_DIR", default=str(DATA_DIR / "media")))
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "shared_apps.tenants.storage.TenantFileStorage"},
+    # Customers' take-outs: no address serves them; web processes and workers share the folder.
+    "takeouts": {
+        "BACKEND": "shared_apps.tenants.storage.TenantFileStorage",
+        "OPTIONS": {
+            "location": Path(env.str("TERRACE_TAKEOUT_DIR", default=str(DATA_DIR / "take-outs")))
+        },
+    },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 

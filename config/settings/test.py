@@ -15,6 +15,7 @@ TERRACE_HOST_CACHE_SECONDS = 0.0
 TERRACE_TENANT_CACHE_SECONDS = 0.0
 MEDIA_ROOT = DATA_DIR / "test-media"
 TERRACE_READY_POOL_SIZE = 2
+TERRACE_BACKUP_STORE = str(DATA_DIR / "test-backups")
 
 # Each pytest-xdist worker has a Redis database of its own.
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "")

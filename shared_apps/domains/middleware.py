@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from shared_apps.domains import bypass, resolution, status_pages
+from shared_apps.domains import bypass, preview_gate, resolution, status_pages
 from shared_apps.domains.addresses import tenant_url
 from shared_apps.domains.hosts import HostInvalid, let_django_accept, normalise_host
 from shared_apps.tenants import context
@@ -44,6 +44,7 @@ class TenantMiddleware:
             return placed
         with _entered(placed):
             response = cast("HttpResponseBase", self.get_response(request))
+        preview_gate.mark(response, placed)
         return _keep_stream_inside(response, placed)
 
     async def _serve_async(self, request: HttpRequest) -> HttpResponseBase:
@@ -52,6 +53,7 @@ class TenantMiddleware:
             return placed
         with _entered(placed):
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        preview_gate.mark(response, placed)
         return _keep_stream_inside(response, placed)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -101,13 +103,17 @@ def _answer_for(request: HttpRequest, answer: resolution.Answer) -> TenantRef | 
     request.urlconf = settings.TERRACE_TENANT_URLCONF
     if answer.status in SERVED:
         return answer
-    if answer.status == "maintenance":
-        if bypass.has_bypass(request, answer):
-            return answer
-        opened = bypass.open_bypass(request, answer)
-        if opened is not None:
-            return opened
-    return status_pages.render_status(request, answer.status)
+    if answer.status == preview_gate.STATUS:
+        return preview_gate.answer(request, answer)
+    passed = _past_maintenance(request, answer) if answer.status == "maintenance" else None
+    return passed or status_pages.render_status(request, answer.status)
+
+
+def _past_maintenance(request: HttpRequest, tenant: TenantRef) -> TenantRef | HttpResponse | None:
+    """The tenant for an operator who has come by the bypass link, or the link's own answer."""
+    if bypass.has_bypass(request, tenant):
+        return tenant
+    return bypass.open_bypass(request, tenant)
 
 
 def _lead_on(request: HttpRequest, moved: resolution.Moved) -> HttpResponse:

@@ -24,3 +24,4 @@ class TenantsConfig(AppConfig):
             provisioning_tasks,
             session_tasks,
         )
+        from shared_apps.tenants.archive import tasks  # noqa: F401 - likewise

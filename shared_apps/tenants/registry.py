@@ -30,7 +30,7 @@ class Seeder(Protocol):
     def __call__(self, *, tenant: TenantRef, owner: OwnerDetails | None) -> None: ...
 
 
-Exporter = Callable[[], Iterable[tuple[str, Iterable[dict[str, Any]]]]]
+Exporter = Callable[[], Iterable[tuple[str, Iterable[Mapping[str, object]]]]]
 UsageCounter = Callable[[], int]
 # Deletes what a shared app's tables say of a tenant's people; gives the rows deleted by table.
 Eraser = Callable[[TenantRef], dict[str, int]]

@@ -110,6 +110,18 @@ def create_schema(connection: PsycopgConnection, name: str, statements: Sequence
     )
 
 
+def create_empty_schema(connection: PsycopgConnection, name: str) -> None:
+    """Make the schema with nothing in it, and give the role its grants on the owner's tables to come.
+
+    Args:
+        name: of a role that exists (create_roles) and of no schema: none is ever adopted.
+    Raises:
+        psycopg.errors.DuplicateSchema: a schema of this name exists.
+    """
+    schema = quoted(name)
+    _run(connection, [f"CREATE SCHEMA {schema}", *_default_grants(schema, _role_of(name))])
+
+
 def grant_rows(connection: PsycopgConnection, name: str) -> None:
     """Give the role of a tenant's schema its grants, on all tables there are now.
 

@@ -10,11 +10,12 @@ class UsersConfig(AppConfig):
             CloneRules,
             keep_writable,
             register_clone_rules,
+            register_exporter,
             register_password_check,
             register_person_finder,
             register_seeder,
         )
-        from tenant_apps.users import membership, passwords, seeding
+        from tenant_apps.users import exporting, membership, passwords, seeding
         from tenant_apps.users.permissions import Permission, register_permissions
 
         register_permissions(
@@ -37,3 +38,4 @@ class UsersConfig(AppConfig):
                 replaced={"users_user": {"password": "!"}},
             ),
         )
+        register_exporter("users", exporting.export_rows)

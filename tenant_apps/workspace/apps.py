@@ -10,18 +10,22 @@ class WorkspaceConfig(AppConfig):
             TENANT_NAME,
             CloneRules,
             register_clone_rules,
+            register_exporter,
             register_seeder,
         )
         from tenant_apps.products.money import register_currency
         from tenant_apps.users.permissions import ADMIN, Permission, register_permissions
         from tenant_apps.users.signup import register_signup_policy
-        from tenant_apps.workspace import seeding, selectors
+        from tenant_apps.workspace import exporting, seeding, selectors
 
         register_permissions(
             Permission(
                 "workspace.change_settings", "Change the workspace's settings", roles=(ADMIN,)
             ),
             Permission("activity.view_entry", "Read the audit trail", roles=(ADMIN,)),
+            Permission(
+                "workspace.take_out_data", "Download all of the workspace's data", roles=(ADMIN,)
+            ),
         )
         register_signup_policy(lambda: selectors.current_workspace().signup_open)
         register_currency(lambda: selectors.current_workspace().currency)
@@ -33,3 +37,4 @@ class WorkspaceConfig(AppConfig):
                 replaced={"workspace_workspace": {"name": TENANT_NAME}},
             ),
         )
+        register_exporter("workspace", exporting.export_rows)

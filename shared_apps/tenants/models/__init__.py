@@ -1,5 +1,14 @@
 """The engine's rows in the public schema."""
 
+from shared_apps.tenants.models.archives import (
+    ArchiveImport,
+    Backup,
+    Preview,
+    RestoreDrill,
+    RestorePurpose,
+    RestoreState,
+    UndoneSchema,
+)
 from shared_apps.tenants.models.fleet import FleetMigration, FleetRun, FleetState
 from shared_apps.tenants.models.lifecycle import Cloning, Erasure, ErasureStep, NameChange
 from shared_apps.tenants.models.provisioning import (
@@ -15,6 +24,8 @@ from shared_apps.tenants.tasks.models import PeriodicRun
 
 __all__ = [
     "SERVED",
+    "ArchiveImport",
+    "Backup",
     "Cloning",
     "Erasure",
     "ErasureStep",
@@ -23,14 +34,19 @@ __all__ = [
     "FleetState",
     "NameChange",
     "PeriodicRun",
+    "Preview",
     "Provisioning",
     "ProvisioningState",
     "ProvisioningStep",
     "ReadySchema",
+    "RestoreDrill",
+    "RestorePurpose",
+    "RestoreState",
     "SchemaTemplate",
     "Status",
     "StatusChange",
     "Step",
     "StepState",
     "Tenant",
+    "UndoneSchema",
 ]

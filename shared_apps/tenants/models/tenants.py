@@ -24,6 +24,8 @@ class Status(models.TextChoices):
     ARCHIVED = "archived", "Archived"
     ERASURE_SCHEDULED = "erasure_scheduled", "Scheduled for erasure"
     ERASED = "erased", "Erased"
+    # Not a customer: a backup that its owner looks at (archive/undo.py).
+    PREVIEW = "preview", "Preview of a backup"
 
 
 # Whose pages are served, as plain words: each request asks.
