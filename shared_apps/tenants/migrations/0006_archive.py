@@ -16,17 +16,17 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='statuschange',
             name='after',
-            field=models.CharField(choices=[('provisioning', 'Being made'), ('active', 'Active'), ('read_only', 'Read-only'), ('maintenance', 'Maintenance'), ('suspended', 'Suspended'), ('archived', 'Archived'), ('erased', 'Erased'), ('preview', 'Preview of a backup')], max_length=12),
+            field=models.CharField(choices=[('provisioning', 'Being made'), ('trial', 'Trial'), ('active', 'Active'), ('read_only', 'Read-only'), ('maintenance', 'Maintenance'), ('suspended', 'Suspended'), ('archived', 'Archived'), ('erasure_scheduled', 'Scheduled for erasure'), ('erased', 'Erased'), ('preview', 'Preview of a backup')], max_length=20),
         ),
         migrations.AlterField(
             model_name='statuschange',
             name='before',
-            field=models.CharField(choices=[('provisioning', 'Being made'), ('active', 'Active'), ('read_only', 'Read-only'), ('maintenance', 'Maintenance'), ('suspended', 'Suspended'), ('archived', 'Archived'), ('erased', 'Erased'), ('preview', 'Preview of a backup')], max_length=12),
+            field=models.CharField(choices=[('provisioning', 'Being made'), ('trial', 'Trial'), ('active', 'Active'), ('read_only', 'Read-only'), ('maintenance', 'Maintenance'), ('suspended', 'Suspended'), ('archived', 'Archived'), ('erasure_scheduled', 'Scheduled for erasure'), ('erased', 'Erased'), ('preview', 'Preview of a backup')], max_length=20),
         ),
         migrations.AlterField(
             model_name='tenant',
             name='status',
-            field=models.CharField(choices=[('provisioning', 'Being made'), ('active', 'Active'), ('read_only', 'Read-only'), ('maintenance', 'Maintenance'), ('suspended', 'Suspended'), ('archived', 'Archived'), ('erased', 'Erased'), ('preview', 'Preview of a backup')], db_index=True, default='provisioning', max_length=12),
+            field=models.CharField(choices=[('provisioning', 'Being made'), ('trial', 'Trial'), ('active', 'Active'), ('read_only', 'Read-only'), ('maintenance', 'Maintenance'), ('suspended', 'Suspended'), ('archived', 'Archived'), ('erasure_scheduled', 'Scheduled for erasure'), ('erased', 'Erased'), ('preview', 'Preview of a backup')], db_index=True, default='provisioning', max_length=20),
         ),
         migrations.CreateModel(
             name='Backup',

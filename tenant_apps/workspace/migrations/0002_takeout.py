@@ -4,16 +4,6 @@ import shared_apps.tenants.keys
 from django.conf import settings
 from django.db import migrations, models
 
-PERMISSION = "workspace.take_out_data"
-
-
-def give_admins_the_permission(apps, schema_editor):
-    roles = apps.get_model("users", "Role").objects.using(schema_editor.connection.alias)
-    for role in roles.filter(slug="admin"):
-        if PERMISSION not in role.permissions:
-            role.permissions = sorted([*role.permissions, PERMISSION])
-            role.save(update_fields=["permissions"])
-
 
 class Migration(migrations.Migration):
 
@@ -45,5 +35,4 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(condition=models.Q(('state', 'working')), fields=('state',), name='workspace_takeout_one_at_a_time')],
             },
         ),
-        migrations.RunPython(give_admins_the_permission, migrations.RunPython.noop),
     ]
