@@ -29,12 +29,20 @@ class TenantSuspended(TenantNotActive):
     """The tenant is suspended."""
 
 
+class TenantReadOnly(TenantNotActive):
+    """The tenant is read-only, and something was to be written."""
+
+
 class StatementRefused(TenancyError):
     """A statement that could change the lock from inside was handed to an ordinary cursor."""
 
 
 class LockBypassed(TenancyError):
     """Something tried to choose the schema other than through the context."""
+
+
+class TextUnreadable(TenancyError):
+    """An encrypted text is another tenant's, for another purpose, or under a key that is gone."""
 
 
 class HandOffRefused(TenancyError):

@@ -1,13 +1,15 @@
 """Who belongs to the workspace, and with which role. Each verb runs in the tenant's schema."""
 
+from uuid import UUID
+
 from allauth.account.models import EmailAddress
 from django.db import transaction
 from django.utils import timezone
 
 from tenant_apps.activity import trail
-from tenant_apps.users.errors import EmailTaken, LastOwner, NotAllowed
+from tenant_apps.users.errors import EmailTaken, LastOwner, NotAllowed, PersonInactive
 from tenant_apps.users.models import Role, User
-from tenant_apps.users.permissions import OWNER
+from tenant_apps.users.permissions import ADMIN, OWNER
 
 
 def add_person(
@@ -43,10 +45,12 @@ def add_person(
     return user
 
 
-def may_log_in(email: str) -> bool:
-    """Whether somebody with this address may log in here; asked by the public site."""
-    known: bool = User.objects.active().filter(email=email).exists()
-    return known
+def find_person(email: str) -> UUID | None:
+    """The key of the person who may log in here with this address; asked by the public site."""
+    key: UUID | None = (
+        User.objects.active().filter(email=email).values_list("pk", flat=True).first()
+    )
+    return key
 
 
 def change_role(*, person: User, role: Role, by: User) -> User:
@@ -73,6 +77,49 @@ def change_role(*, person: User, role: Role, by: User) -> User:
             after={"role": role.slug},
         )
     return person
+
+
+def transfer_ownership(*, person: User, by: User) -> User:
+    """Make a person an owner in the place of another, who is an admin from then on.
+
+    Both rows change in one transaction, under the lock that change_role takes too: the workspace has
+    an owner at every moment, and of two transfers by one owner at once the second is refused.
+
+    Args:
+        person: who gets it; an active person of this workspace.
+        by: who gives it; an owner.
+    Raises:
+        NotAllowed: `by` is no owner, or is none any more.
+        PersonInactive: the person was deactivated.
+        LastOwner: somebody would give it to themselves.
+    """
+    if person.pk == by.pk:
+        raise LastOwner("Ownership goes to somebody else; you have it already.")
+    with transaction.atomic():
+        # All of them in one order, as _require_another_owner does, then as they are now.
+        owners = {owner.pk: owner for owner in _locked_owners()}
+        heir: User = (
+            User.objects.select_for_update(of=("self",)).select_related("role").get(pk=person.pk)
+        )
+        giver = owners.get(by.pk)
+        if giver is None:
+            raise NotAllowed("Only an owner can give the workspace to somebody else.")
+        if not heir.is_active:
+            raise PersonInactive(f"{heir} was deactivated. Let them in again first.")
+        before = heir.role.slug
+        roles = {role.slug: role for role in Role.objects.filter(slug__in=[OWNER, ADMIN])}
+        for who, slug in ((heir, OWNER), (giver, ADMIN)):
+            who.role = roles[slug]
+            who.save(update_fields=["role"])
+        trail.record(
+            verb="ownership.transferred",
+            subject=heir,
+            actor=by,
+            before={"role": before, "owner": giver.email},
+            after={"role": OWNER, "owner": heir.email, "former_owner_role": ADMIN},
+        )
+    person.role, by.role = roles[OWNER], roles[ADMIN]
+    return heir
 
 
 def rename_person(*, person: User, full_name: str, by: User) -> User:
@@ -140,10 +187,13 @@ def _require_may_manage(by: User, *, touches_owner: bool) -> None:
 
 
 def _require_another_owner(person: User) -> None:
-    # Locked in one order, so that two owners who demote each other at once cannot both succeed.
-    owners = User.objects.owners().select_for_update(of=("self",)).order_by("pk")
-    if all(owner.pk == person.pk for owner in owners):
+    if all(owner.pk == person.pk for owner in _locked_owners()):
         raise LastOwner(
             f"{person} is the last owner. Make somebody else an owner first: "
             "a workspace cannot be without one."
         )
+
+
+def _locked_owners() -> list[User]:
+    """The active owners, locked in one order: of two who demote each other at once, one succeeds."""
+    return list(User.objects.owners().select_for_update(of=("self",)).order_by("pk"))

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 
-from tenant_apps.users import passwords
+from tenant_apps.users import password_letters
 
 
 class LostPasswordForm(forms.Form):
@@ -18,5 +18,5 @@ class LostPasswordForm(forms.Form):
     def save(self, request: HttpRequest, **options: Any) -> str:
         """allauth's protocol: called once the form is valid; answers with the address."""
         email: str = self.cleaned_data["email"].lower()
-        passwords.ask_for_new_password(email=email)
+        password_letters.ask_for_new_password(email=email)
         return email

@@ -2,7 +2,7 @@ from smtplib import SMTPException
 from uuid import UUID
 
 from shared_apps.tenants.tasks import tenant_task
-from tenant_apps.users import invitations, passwords
+from tenant_apps.users import invitations, password_letters
 from tenant_apps.users.models import Invitation
 
 
@@ -16,4 +16,4 @@ def send_invitation_letter(invitation_id: str) -> None:
     autoretry_for=(SMTPException, OSError), retry_backoff=2, retry_jitter=True, max_retries=5
 )
 def send_password_letters(email: str) -> None:
-    passwords.send_letters(email=email)
+    password_letters.send_letters(email=email)

@@ -6,7 +6,12 @@ class WorkspaceConfig(AppConfig):
     verbose_name = "Workspace"
 
     def ready(self) -> None:
-        from shared_apps.tenants.registry import register_seeder
+        from shared_apps.tenants.registry import (
+            TENANT_NAME,
+            CloneRules,
+            register_clone_rules,
+            register_seeder,
+        )
         from tenant_apps.products.money import register_currency
         from tenant_apps.users.permissions import ADMIN, Permission, register_permissions
         from tenant_apps.users.signup import register_signup_policy
@@ -21,3 +26,10 @@ class WorkspaceConfig(AppConfig):
         register_signup_policy(lambda: selectors.current_workspace().signup_open)
         register_currency(lambda: selectors.current_workspace().currency)
         register_seeder("workspace", seeding.seed_workspace, order=10)
+        register_clone_rules(
+            "workspace",
+            CloneRules(
+                settings=["workspace_workspace"],
+                replaced={"workspace_workspace": {"name": TENANT_NAME}},
+            ),
+        )

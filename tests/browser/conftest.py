@@ -16,6 +16,8 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default as default_policy
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -54,14 +56,15 @@ class Place:
         return f"http://{host}:{self.port}{path}"
 
     def letter_to(self, email: str) -> str:
-        """The newest mail to this address, when it has come."""
+        """The text of the newest mail to this address, when it has come."""
         return _wait_for(lambda: self._newest_letter(email), f"a mail to {email}")
 
     def _newest_letter(self, email: str) -> str | None:
-        files = sorted(self.mail_folder.glob("*"), key=lambda path: path.stat().st_mtime_ns)
-        for letter in (path.read_text() for path in reversed(files)):
-            if f"To: {email}" in letter and letter.rstrip().endswith("-" * 79):
-                return letter
+        for path in sorted(self.mail_folder.glob("*.eml"), reverse=True):
+            letter = message_from_bytes(path.read_bytes(), policy=default_policy)
+            text = letter.get_body(("plain",))
+            if letter["To"] == email and text is not None:
+                return str(text.get_content())
         return None
 
 

@@ -184,6 +184,9 @@ def test_link_of_the_mail_works_in_another_browser(street: Street, visit: VisitM
     link = re.search(r"http://localhost:\d+/sign-up/link/\S+", street.letter_to("two@example.com"))
     assert link
     phone.page.goto(link[0])
+    expect(phone.page.get_by_text("Go on with two@example.com")).to_be_visible()
+    phone.screenshot("link")
+    phone.page.get_by_role("button", name="Go on").click()
     expect(phone.page.get_by_role("heading", name="Your workspace")).to_be_visible()
 
 

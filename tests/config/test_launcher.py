@@ -25,6 +25,7 @@ import pytest
 
 from config.embedded.processes import is_alive, start_process
 from config.launcher.benchmarks import list_benchmarks
+from config.launcher.checking import Check, _checks, _run
 from config.launcher.environment import BadEnvironmentFile, read_environment_file
 from config.launcher.outside_programs import NEEDS, WRK
 from config.launcher.running import StepFailed, hold_port
@@ -339,6 +340,21 @@ def test_every_variable_of_the_settings_is_explained() -> None:
     explained = set(re.findall(r"^# ([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert "TERRACE_BASE_DOMAIN" in read
     assert read - explained == set()
+
+
+def test_check_asks_a_migrated_database() -> None:
+    (deployment,) = [one for one in _checks(ROOT) if one.name == "deployment"]
+    verbs = [command[2] for command in deployment.commands]
+    assert verbs == ["migrate", "check"]
+    assert {"--deploy", "--database", "default"} <= set(deployment.commands[1])
+
+
+def test_a_check_stops_at_the_command_that_fails() -> None:
+    fails, works = ((sys.executable, "-c", f"print({n}); raise SystemExit({n})") for n in (3, 0))
+    outcome = _run(Check("two", [works, fails, works]), ROOT, os.environ)
+    assert not outcome.passed
+    assert outcome.said.split() == ["0", "3"]
+    assert _run(Check("one", [works]), ROOT, os.environ).passed
 
 
 def test_a_busy_port_makes_way_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """The engine's rows in the public schema."""
 
+from shared_apps.tenants.models.fleet import FleetMigration, FleetRun, FleetState
+from shared_apps.tenants.models.lifecycle import Cloning, Erasure, ErasureStep, NameChange
 from shared_apps.tenants.models.provisioning import (
     Provisioning,
     ProvisioningState,
@@ -8,10 +10,18 @@ from shared_apps.tenants.models.provisioning import (
     StepState,
 )
 from shared_apps.tenants.models.ready import ReadySchema, SchemaTemplate
-from shared_apps.tenants.models.tenants import Status, StatusChange, Tenant
+from shared_apps.tenants.models.tenants import SERVED, Status, StatusChange, Tenant
 from shared_apps.tenants.tasks.models import PeriodicRun
 
 __all__ = [
+    "SERVED",
+    "Cloning",
+    "Erasure",
+    "ErasureStep",
+    "FleetMigration",
+    "FleetRun",
+    "FleetState",
+    "NameChange",
     "PeriodicRun",
     "Provisioning",
     "ProvisioningState",

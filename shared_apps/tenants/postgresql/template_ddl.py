@@ -79,6 +79,11 @@ def schema_statements(catalogue: Catalogue) -> list[str]:
     ]
 
 
+def in_foreign_key_order(tables: Sequence[Table]) -> list[Table]:
+    """Tables, each after those that it refers to; a cycle is entered where the first of it stands."""
+    return _in_foreign_key_order(tables)[0]
+
+
 def quoted(name: str) -> str:
     """The name as a PostgreSQL identifier, always in quotes."""
     return sql.Identifier(name).as_string()

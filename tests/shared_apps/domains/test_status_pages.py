@@ -5,6 +5,7 @@ import re
 
 import pytest
 from django.test import Client, RequestFactory
+from pytest_django import Settings
 
 from shared_apps.domains import status_pages
 from shared_apps.domains.middleware import SERVED
@@ -26,6 +27,7 @@ def stop(tenant: TenantRef, status: str) -> None:
         ("maintenance", 503, "Acme is closed for maintenance", "300"),
         ("provisioning", 503, "Acme is being set up", "5"),
         ("archived", 410, "Acme is archived", None),
+        ("erasure_scheduled", 410, "Acme is closed", None),
     ],
 )
 def test_status_has_a_page_and_a_json_answer(
@@ -49,6 +51,19 @@ def test_status_has_a_page_and_a_json_answer(
         assert answer["Cache-Control"] == "no-store"
         assert answer["Content-Security-Policy"].startswith("default-src 'none'")
         assert not answer.cookies
+
+
+@pytest.mark.parametrize("status", ["suspended", "archived"])
+def test_closed_workspace_says_whom_to_write_to(
+    acme: TenantRef, settings: Settings, status: str
+) -> None:
+    settings.TERRACE_SUPPORT_EMAIL = "care@terrace.example"
+    stop(acme, status)
+    browser = Client(headers={"host": acme.hostname})
+    page = browser.get("/", headers={"accept": "text/html"}).content.decode()
+    assert '<a href="mailto:care@terrace.example">care@terrace.example</a>' in page
+    answer = browser.get("/", headers={"accept": "application/json"}).json()
+    assert "write to care@terrace.example to have it" in answer["detail"]
 
 
 def test_unknown_host_gets_the_same_404_to_the_byte(acme: TenantRef) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
@@ -66,6 +66,26 @@ def test_failed_logins_are_limited_for_each_tenant_alone(
         assert not log_in(acme_client, password="not the passphrase")
     assert not log_in(acme_client), "the sixth try is refused even with the right password"
     assert log_in(globex_client, "editor@globex.example")
+
+
+def test_failed_logins_are_limited_by_the_visitors_address(
+    acme_people: People, acme_client: Client, settings: Settings
+) -> None:
+    """Ten a minute from one visitor, whatever the visitor writes before what our proxy adds."""
+    settings.TERRACE_PROXIES = 1
+
+    def is_refused(visitor: str, number: int) -> bool:
+        answer = acme_client.post(
+            "/account/login/",
+            {"login": f"nobody{number}@acme.example", "password": "x"},
+            REMOTE_ADDR="10.0.0.1",
+            headers={"x-forwarded-for": f"198.51.100.{number}, {visitor}"},
+        )
+        return "Too many failed login attempts" in answer.content.decode()
+
+    assert not any(is_refused("203.0.113.9", number) for number in range(10))
+    assert is_refused("203.0.113.9", 10)
+    assert not is_refused("203.0.113.10", 11)
 
 
 @pytest.fixture
@@ -184,6 +204,17 @@ def test_hand_off_expires(acme: TenantRef, acme_people: People, acme_client: Cli
     assert status == 410
     assert "This link has expired." in page
     assert not is_logged_in(acme_client)
+
+
+def test_hand_off_of_somebody_who_has_left_says_what_to_do(
+    acme: TenantRef, acme_people: People, acme_client: Client
+) -> None:
+    token = issue_hand_off(acme, acme_people["editor"].pk)
+    with context.run_in(acme):
+        membership.deactivate_person(person=acme_people["editor"], by=acme_people["owner"])
+    status, page = welcome(acme_client, token)
+    assert status == 410
+    assert "Ask an owner or admin to let you in again." in page
 
 
 @pytest.mark.parametrize("token", ["", "forged", "x" * 5000, "\x00"])
