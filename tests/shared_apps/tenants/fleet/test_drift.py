@@ -570,3 +570,18 @@ def test_looking_leaves_nothing_behind(initech: Tenant) -> None:
         before = connection.execute(counts).fetchone()
         find_drift()
         assert connection.execute(counts).fetchone() == before
+
+
+@pytest.mark.parametrize("few", [0, 16])
+def test_tenant_that_was_made_read_only_has_not_drifted(
+    initech: Tenant, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its grants differ on purpose; what else has been taken or given still shows."""
+    monkeypatch.setattr(drift, "_FEW", few)
+    lifecycle.make_read_only(tenant=initech, reason="a test", by="tests")
+    assert drift.find_drift().is_clean
+    with owner_transaction() as connection:
+        connection.execute(f"SET LOCAL search_path = {initech.schema_name}")
+        connection.execute("REVOKE SELECT ON articles_article FROM " + initech.schema_name)
+    [found] = drift.find_drift().drifted
+    assert found.tenant == "initech"
