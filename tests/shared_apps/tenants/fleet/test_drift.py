@@ -1,6 +1,7 @@
 """Each kind of drift is found, named, told with its DDL, and mended; clean schemas have none."""
 
 import pytest
+from django.utils import timezone
 
 from shared_apps.tenants import lifecycle, migrating
 from shared_apps.tenants.context import TenantRef
@@ -521,7 +522,7 @@ def test_tenant_that_may_not_write_need_not_have_the_grants(
 ) -> None:
     plant('REVOKE INSERT, UPDATE, DELETE ON articles_tag FROM "{tenant}"')
     assert [one.kind for one in _only(initech).differences] == ["lost grant"]
-    Tenant.objects.filter(pk=initech.pk).update(status=Status.READ_ONLY)
+    Tenant.objects.filter(pk=initech.pk).update(read_only_since=timezone.now())
     assert find_drift().is_clean
     plant('REVOKE SELECT ON articles_tag FROM "{tenant}"')
     assert [one.kind for one in _only(initech).differences] == ["lost grant"]
