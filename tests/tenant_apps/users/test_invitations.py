@@ -17,7 +17,7 @@ from tenant_apps.users.errors import (
     NotAllowed,
 )
 from tenant_apps.users.models import Invitation, Role, User
-from tests.tenant_apps.conftest import PASSWORD, People
+from tests.tenant_apps.conftest import PASSWORD, People, make_steward
 
 
 def invite(by: User, *, email: str = "new@acme.example", role: str = "author") -> Invitation:
@@ -89,6 +89,26 @@ def test_invitation_by_somebody_who_may_not(
     with pytest.raises(NotAllowed):
         invite(acme_people[by], role=role)
     assert not Invitation.objects.exists()
+
+
+def test_invitation_to_a_role_that_may_more(in_acme: TenantRef, acme_people: People) -> None:
+    steward = make_steward(acme_people)
+    for role in ("admin", "editor", "author"):
+        with pytest.raises(NotAllowed, match="may do more than your own"):
+            invite(steward, role=role)
+    assert not Invitation.objects.exists()
+    assert invite(steward, role="member").state == "open"
+
+
+def test_invitation_to_a_role_that_may_more_is_neither_withdrawn_nor_replaced(
+    in_acme: TenantRef, acme_people: People
+) -> None:
+    steward, theirs = make_steward(acme_people), invite(acme_people["owner"], role="admin")
+    with pytest.raises(NotAllowed):
+        invitations.withdraw_invitation(invitation=theirs, by=steward)
+    with pytest.raises(NotAllowed):
+        invite(steward, role="member")
+    assert [i.state for i in Invitation.objects.all()] == ["open"]
 
 
 def test_invitation_of_somebody_who_is_here(in_acme: TenantRef, acme_people: People) -> None:

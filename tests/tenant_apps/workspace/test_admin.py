@@ -14,7 +14,14 @@ from tenant_apps.products.models import Product, ProductVariant, StockMovement
 from tenant_apps.users.models import Invitation, Role, User
 from tenant_apps.workspace.admin_site import tenant_admin
 from tenant_apps.workspace.models import Workspace
-from tests.tenant_apps.conftest import LoggedIn, People, make_article, make_product
+from tests.conftest import ClientMaker
+from tests.tenant_apps.conftest import (
+    LoggedIn,
+    People,
+    make_article,
+    make_product,
+    make_steward,
+)
 
 FOREIGN_TABLES = ("django_content_type", "auth_permission", "django_admin_log", "auth_group")
 
@@ -259,6 +266,37 @@ def test_last_owner_is_not_demoted_here_either(
     with context.run_in(acme):
         person = User.objects.get(pk=key)
         assert (person.full_name, person.is_owner, person.is_active) == ("Olga Owner", True, True)
+
+
+def test_roles_that_may_more_are_not_offered(
+    acme: TenantRef, acme_people: People, client_of: ClientMaker
+) -> None:
+    client = client_of(acme)
+    with context.run_in(acme):
+        steward = make_steward(acme_people)
+        client.force_login(steward, "tenant_apps.users.backends.EmailBackend")
+        admin = Role.objects.get(slug="admin").pk
+    invitation = client.get("/admin/users/invitation/add/")
+    offered = invitation.context["adminform"].form.fields["role"].queryset
+    with context.run_in(acme):
+        assert {role.slug for role in offered} == {"member", "steward"}
+    refused = client.post(
+        "/admin/users/invitation/add/", {"email": "new@acme.example", "role": admin}
+    )
+    assert "not one of the available choices" in refused.content.decode()
+    for person in (steward, acme_people["admin"]):
+        path = f"/admin/users/user/{person.pk}/change/"
+        assert client.post(path, {"full_name": "x", "role": admin}).status_code != 302
+    page = client.get(f"/admin/users/user/{acme_people['admin'].pk}/change/").content.decode()
+    assert 'name="role"' not in page, "whose role may more is looked at, not changed"
+    client.post(
+        "/admin/users/user/",
+        {"action": "deactivate", "_selected_action": [str(acme_people["admin"].pk)]},
+    )
+    with context.run_in(acme):
+        assert not Invitation.objects.exists()
+        assert set(User.objects.filter(role_id=admin)) == {acme_people["admin"]}
+        assert User.objects.get(pk=acme_people["admin"].pk).is_active
 
 
 def test_invitation_is_sent_and_withdrawn(
