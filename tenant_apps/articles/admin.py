@@ -10,6 +10,7 @@ from unfold.decorators import action, display
 from tenant_apps.activity.admin import TrailAdmin
 from tenant_apps.articles import permissions, publishing, writing
 from tenant_apps.articles.errors import ArticleError
+from tenant_apps.articles.forms import ArticleAdminForm
 from tenant_apps.articles.models import Article, Category, Tag
 from tenant_apps.users.models import User
 
@@ -17,6 +18,7 @@ from tenant_apps.users.models import User
 class ArticleAdmin(TrailAdmin):
     """Authors find their own here, editors everybody's."""
 
+    form = ArticleAdminForm
     verbs_keep_the_trail = True
     domain_errors = (ArticleError,)
     list_display = ("title", "author", "category", "shown_state", "published_at", "updated_at")
@@ -82,13 +84,20 @@ class ArticleAdmin(TrailAdmin):
             for name in form.cleaned_data
             if name in writing.CHANGEABLE
         }
+        tags = form.cleaned_data["tags"]
         if not change:
-            begun = writing.create_article(by=by, **own)
+            begun = writing.create_article(by=by, tags=tags, **own)
             # The admin goes on with its own object: let it be the one that was kept.
             obj.__dict__.update(begun.__dict__)
             return
         article = Article.objects.select_related("author", "category").get(pk=obj.pk)
-        writing.change_article(article=article, by=by, changes=own)
+        writing.change_article(
+            article=article,
+            by=by,
+            changes=own,
+            tags=tags,
+            version=form.cleaned_data["seen_version"],
+        )
         obj.__dict__.update(article.__dict__)
 
     def delete_model(self, request: HttpRequest, obj: Article) -> None:

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
+from tenant_apps.articles import writing
 from tenant_apps.articles.models import Article, Category, Tag
 from tenant_apps.products.models import Category as ProductCategory
 from tenant_apps.products.models import Product, ProductVariant, StockMovement
@@ -112,7 +113,10 @@ def test_article_from_its_making_to_its_end(
         assert (article.slug, article.author) == ("new", acme_people["owner"])
         assert list(article.tags.all()) == [clay]
     path = f"/admin/articles/article/{article.pk}/change/"
-    data = {"title": "Newer", "body": "More", "slug": "newer", "tags": [clay.pk]}
+    data = {
+        **{"title": "Newer", "body": "More", "slug": "newer", "tags": [clay.pk]},
+        "seen_version": article.version,
+    }
     saved(owner, path, data | {"articles_article_save_and_publish": "1"})
     with context.run_in(acme):
         article.refresh_from_db()
@@ -138,15 +142,60 @@ def test_error_of_a_verb_is_said_and_nothing_is_written(
             "title": "Changed",
             "body": "",
             "slug": article.slug,
+            "seen_version": article.version,
             "articles_article_save_and_publish": "1",
         },
-        follow=True,
     )
-    assert "has no text yet" in answer.content.decode()
-    assert "successfully" not in answer.content.decode()
+    page = answer.content.decode()
+    assert "has no text yet" in page
+    assert 'value="Changed"' in page, "nothing that was typed is lost"
+    assert "successfully" not in page
     with context.run_in(acme):
         article.refresh_from_db()
         assert article.title != "Changed", "the whole form is rolled back"
+
+
+def test_stale_page_of_an_article_takes_nothing_back(
+    acme: TenantRef, acme_people: People, owner: Client
+) -> None:
+    with context.run_in(acme):
+        article = make_article(acme_people["author"], "The kiln is on")
+        clay = Tag.objects.get()
+    path = f"/admin/articles/article/{article.pk}/change/"
+    page = owner.get(path).content.decode()
+    assert f'name="seen_version" value="{article.version}"' in page
+    with context.run_in(acme):
+        colleague = acme_people["author"]
+        writing.change_article(article=article, by=colleague, changes={"body": "Theirs"})
+    mine = {"title": "Mine", "body": "My words", "slug": "mine", "tags": []}
+    answer = owner.post(path, mine | {"seen_version": article.version - 1})
+    page = answer.content.decode()
+    assert "Somebody else has saved this article" in page
+    assert "My words" in page, "nothing that was typed is lost"
+    assert "The page is incomplete" in owner.post(path, mine).content.decode()
+    with context.run_in(acme):
+        kept = Article.objects.get()
+        assert (kept.title, kept.body) == ("The kiln is on", "Theirs")
+        assert list(kept.tags.all()) == [clay]
+
+
+def test_tags_of_an_article_are_changed_by_the_verb(
+    acme: TenantRef, acme_people: People, owner: Client
+) -> None:
+    with context.run_in(acme):
+        article = make_article(acme_people["author"])
+        # Whose address does not follow from its name.
+        glaze = Tag.objects.create(name="Glaze", slug="shine")
+    path = f"/admin/articles/article/{article.pk}/change/"
+    same = {"title": article.title, "body": article.body, "slug": article.slug}
+    saved(owner, path, same | {"tags": [glaze.pk], "seen_version": article.version})
+    with context.run_in(acme):
+        kept = Article.objects.get()
+        assert list(kept.tags.all()) == [glaze]
+        assert kept.version == article.version + 1
+        entry = Entry.objects.about(article).first()
+        assert entry is not None
+        assert entry.changes == [("tags", ["clay"], ["Glaze"])]
 
 
 def test_product_from_its_making_to_its_end(
