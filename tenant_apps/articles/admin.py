@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from unfold.decorators import action, display
 
 from tenant_apps.activity.admin import TrailAdmin
-from tenant_apps.articles import permissions, publishing, writing
+from tenant_apps.articles import permissions, publishing, sorting, writing
 from tenant_apps.articles.errors import ArticleError
 from tenant_apps.articles.forms import ArticleAdminForm
 from tenant_apps.articles.models import Article, Category, Tag
@@ -146,21 +146,24 @@ class ArticleAdmin(TrailAdmin):
 class SortingAdmin(TrailAdmin):
     """Categories and tags, for those who may arrange them."""
 
+    verbs_keep_the_trail = True
+    domain_errors = (ArticleError,)
+
     def has_module_permission(self, request: HttpRequest) -> bool:
-        return _may_arrange(request)
+        return permissions.can_arrange(request.user)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # Writers look them up in the article's form.
-        return _may_arrange(request) or permissions.can_write(request.user)
+        return permissions.can_arrange(request.user) or permissions.can_write(request.user)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return _may_arrange(request)
+        return permissions.can_arrange(request.user)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _may_arrange(request)
+        return permissions.can_arrange(request.user)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _may_arrange(request)
+        return permissions.can_arrange(request.user)
 
 
 class CategoryAdmin(SortingAdmin):
@@ -171,6 +174,18 @@ class CategoryAdmin(SortingAdmin):
     prepopulated_fields = {"slug": ("name",)}
     autocomplete_fields = ("parent",)
 
+    def save_by_verb(self, request: HttpRequest, obj: Any, form: Any, *, change: bool) -> None:
+        sorting.place_category(category=obj, by=cast("User", request.user))
+
+    def delete_model(self, request: HttpRequest, obj: Category) -> None:
+        sorting.delete_category(category=obj, by=cast("User", request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Category]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request, queryset, lambda c: sorting.delete_category(category=c, by=by), "deleted"
+        )
+
 
 class TagAdmin(SortingAdmin):
     model = Tag
@@ -178,6 +193,12 @@ class TagAdmin(SortingAdmin):
     search_fields = ("name",)
     prepopulated_fields = {"slug": ("name",)}
 
+    def save_by_verb(self, request: HttpRequest, obj: Any, form: Any, *, change: bool) -> None:
+        sorting.keep_tag(tag=obj, by=cast("User", request.user))
 
-def _may_arrange(request: HttpRequest) -> bool:
-    return request.user.is_authenticated and request.user.has_perm("articles.manage_categories")
+    def delete_model(self, request: HttpRequest, obj: Tag) -> None:
+        sorting.delete_tag(tag=obj, by=cast("User", request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Tag]) -> None:
+        by = cast("User", request.user)
+        self.for_each(request, queryset, lambda t: sorting.delete_tag(tag=t, by=by), "deleted")

@@ -62,6 +62,16 @@ def can_delete(person: Person, article: Article) -> bool:
     return user.has_perm("articles.delete_article") or own_and_unread
 
 
+def can_arrange(person: Person) -> bool:
+    user = _user(person)
+    return user is not None and user.has_perm("articles.manage_categories")
+
+
+def require_arrange(person: Person) -> None:
+    if not can_arrange(person):
+        raise NotAllowed("Your role does not let you arrange categories and tags.")
+
+
 def require_write(person: Person) -> None:
     if not can_write(person):
         raise NotAllowed("Your role does not let you write articles.")

@@ -15,7 +15,14 @@ from typing import Any
 from tenant_apps.products.csv_files import unguard_cell
 from tenant_apps.products.descriptions import clean_description
 from tenant_apps.products.errors import WrongHeader
-from tenant_apps.products.models import HANDLE_LENGTH, MAX_OPTIONS, Product, ProductVariant, State
+from tenant_apps.products.models import (
+    HANDLE_LENGTH,
+    MAX_OPTIONS,
+    RESERVED_HANDLES,
+    Product,
+    ProductVariant,
+    State,
+)
 from tenant_apps.products.money import AmountInvalid, parse_amount
 from tenant_apps.slugs import slug_from
 
@@ -23,8 +30,6 @@ Row = tuple[int, list[str]]
 
 # Our own column in the file of faulty rows; ignored when that file comes back.
 FAULT_COLUMN = "What is wrong"
-# `/products/import/` is a page; a product of this handle could not be reached.
-RESERVED_HANDLES = frozenset({"import", "category"})
 MAX_ROWS_OF_A_PRODUCT = 5_000
 
 _NAMES: dict[str, tuple[str, ...]] = {

@@ -4,12 +4,14 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
 from tenant_apps.articles import writing
 from tenant_apps.articles.models import Article, Category, Tag
+from tenant_apps.products import catalogue
 from tenant_apps.products.models import Category as ProductCategory
 from tenant_apps.products.models import Product, ProductVariant, StockMovement
 from tenant_apps.users.models import Invitation, Role, User
@@ -248,6 +250,135 @@ def test_product_from_its_making_to_its_end(
     saved(owner, f"/admin/products/product/{product.pk}/delete/", {"post": "yes"})
     with context.run_in(acme):
         assert not ProductVariant.objects.exists()
+
+
+def variant_rows(product: Product, *changes: dict[str, object]) -> dict[str, object]:
+    """The page of a product as it is sent, with changes in its variants' rows."""
+    rows = [
+        {
+            "id": str(variant.pk),
+            "product": str(product.pk),
+            "option1": variant.option1,
+            "price_minor": f"{variant.price_minor / 100:.2f}",
+            "stock_quantity": variant.stock_quantity,
+            "position": variant.position,
+            **change,
+        }
+        for variant, change in zip(product.variants.all(), changes, strict=True)
+    ]
+    return {
+        **{"title": product.title, "handle": product.handle},
+        **inlines("variants", *rows, initial=len(rows)),
+        **inlines("options"),
+        **inlines("images"),
+    }
+
+
+def test_last_variant_of_a_product_on_sale_is_not_deleted(
+    acme: TenantRef, acme_people: People, owner: Client
+) -> None:
+    with context.run_in(acme):
+        product = make_product()
+        page = variant_rows(product, {"DELETE": "on"}) | {"title": "Typed"}
+    answer = owner.post(f"/admin/products/product/{product.pk}/change/", page)
+    assert answer.status_code == 200
+    assert "would have no variant, so no price" in answer.content.decode()
+    assert 'value="Typed"' in answer.content.decode()
+    with context.run_in(acme):
+        assert product.variants.count() == 1
+        assert not Entry.objects.about(product).exists()
+
+
+def test_variant_is_deleted_and_its_stock_stays_in_the_history(
+    acme: TenantRef, acme_people: People, owner: Client
+) -> None:
+    with context.run_in(acme):
+        product = make_product()
+        ProductVariant.objects.create(
+            product=product, option1="Red", price_minor=2000, position=2
+        )
+        page = variant_rows(product, {}, {"stock_quantity": 7})
+    saved(owner, f"/admin/products/product/{product.pk}/change/", page)
+    with context.run_in(acme):
+        page = variant_rows(product, {}, {"DELETE": "on"})
+    saved(owner, f"/admin/products/product/{product.pk}/change/", page)
+    with context.run_in(acme):
+        assert product.variants.get().option1 == ""
+        movement = StockMovement.objects.get()
+        assert (movement.delta, movement.variant, movement.variant_label) == (7, None, "Red")
+        newest = Entry.objects.about(product).first()
+        assert newest is not None
+        assert newest.before == {"variants": ["Red (7 in stock)"]}
+
+
+def test_negative_stock_is_said_at_its_field(
+    acme: TenantRef, acme_people: People, owner: Client
+) -> None:
+    with context.run_in(acme):
+        product = make_product()
+        page = variant_rows(product, {"stock_quantity": -1})
+    answer = owner.post(f"/admin/products/product/{product.pk}/change/", page).content.decode()
+    assert "Stock cannot be negative. Write 0 or more." in answer
+    assert "Constraint" not in answer
+
+
+@pytest.mark.parametrize("handle", ["import", "category"])
+def test_handle_of_a_page_is_said_in_the_form(
+    acme: TenantRef, acme_people: People, owner: Client, handle: str
+) -> None:
+    with context.run_in(acme):
+        product = make_product()
+        page = variant_rows(product, {}) | {"handle": handle, "vendor": "Typed"}
+    answer = owner.post(f"/admin/products/product/{product.pk}/change/", page).content.decode()
+    assert "is the address of another page" in answer
+    assert 'value="Typed"' in answer
+    with context.run_in(acme):
+        assert Product.objects.get().handle == "mug"
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_queries_of_a_product_do_not_grow_with_its_variants(
+    acme: TenantRef,
+    acme_people: People,
+    owner: Client,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    rows: int,
+) -> None:
+    with context.run_in(acme):
+        product = make_product()
+        for number in range(1, rows):
+            ProductVariant.objects.create(
+                product=product, option1=f"{number}", price_minor=1800, position=number + 1
+            )
+    path = f"/admin/products/product/{product.pk}/change/"
+    owner.get(path)
+    with django_assert_num_queries(99):
+        assert owner.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "slug", "sentence"),
+    [("Mugs", "other", "There is a category &quot;Mugs&quot; already"), ("x" * 120, "x", "500")],
+)
+def test_category_that_cannot_be_kept_is_said_in_the_form(
+    acme: TenantRef, acme_people: People, owner: Client, name: str, slug: str, sentence: str
+) -> None:
+    with context.run_in(acme):
+        parent: ProductCategory | None = None
+        if name != "Mugs":
+            for letter in "abcd":
+                parent = catalogue.place_category(
+                    category=ProductCategory(name=letter * 120, slug=letter, parent=parent),
+                    by=acme_people["owner"],
+                )
+        else:
+            ProductCategory.objects.create(name="Mugs", slug="mugs", path="Mugs")
+    new = {"name": name, "slug": slug, "parent": parent.pk if parent else ""}
+    answer = owner.post("/admin/products/category/add/", new)
+    assert answer.status_code == 200
+    assert sentence in answer.content.decode()
+    with context.run_in(acme):
+        assert not ProductCategory.objects.filter(slug=slug).exists()
 
 
 def test_bad_price_is_said_at_its_field(owner: Client) -> None:
