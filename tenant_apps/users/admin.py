@@ -120,11 +120,11 @@ class InvitationAdmin(PeopleAdmin):
     """Letters that let people in."""
 
     form = InvitationForm
-    list_display = ("email", "role", "shown_state", "invited_by", "created_at", "expires_at")
+    list_display = ("email", "role", "shown_state", "invited_by", "sent_at", "expires_at")
     list_filter = ("role",)
     list_select_related = ("role", "invited_by")
     search_fields = ("email",)
-    actions = ("withdraw",)
+    actions = ("send_again", "withdraw")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -144,18 +144,29 @@ class InvitationAdmin(PeopleAdmin):
         obj.__dict__.update(kept.__dict__)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Withdrawing needs the right to invite; there is no other change."""
+        """Both need the right to invite; there is no other change."""
         actions: dict[str, Any] = super().get_actions(request)
         if not _has(request, "users.manage_people"):
-            actions.pop("withdraw", None)
+            for name in self.actions:
+                actions.pop(name, None)
         return actions
+
+    @action(description="Send the letter again")  # type: ignore[untyped-decorator]  # unfold has no types
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request,
+            queryset.select_related("role"),
+            lambda invitation: invitations.send_letter_again(invitation=invitation, by=by),
+            "on the way again",
+        )
 
     @action(description="Withdraw the chosen invitations")  # type: ignore[untyped-decorator]  # unfold has no types
     def withdraw(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         by = cast("User", request.user)
         self.for_each(
             request,
-            queryset,
+            queryset.select_related("role"),
             lambda invitation: invitations.withdraw_invitation(invitation=invitation, by=by),
             "withdrawn",
         )

@@ -70,6 +70,31 @@ def withdraw_invitation(*, invitation: Invitation, by: User) -> Invitation:
     return invitation
 
 
+def send_letter_again(*, invitation: Invitation, by: User) -> Invitation:
+    """Have the letter sent once more, where the first was lost. Its link replaces the first one's.
+
+    Raises:
+        NotAllowed: `by` may not manage people, or the role may do more than theirs.
+        InvitationUsed, InvitationExpired: it is no longer open.
+    """
+    from tenant_apps.users.tasks import send_invitation_letter
+
+    require_may_give(by=by, role=invitation.role)
+    if invitation.state == "expired":
+        raise InvitationExpired(
+            f"The invitation of {invitation.email} has expired. Invite them once more."
+        )
+    if invitation.state != "open":
+        raise InvitationUsed(
+            f"The invitation of {invitation.email} was {invitation.state} already, so it gets no "
+            "letter."
+        )
+    with transaction.atomic():
+        trail.record(verb="person.invitation_sent_again", subject=invitation, actor=by)
+        send_invitation_letter.delay_on_commit(str(invitation.pk))
+    return invitation
+
+
 def _withdraw_open_ones(*, email: str, by: User, at: datetime) -> None:
     """At most one, by the constraint; locked, so that it cannot be accepted meanwhile."""
     open_ones = Invitation.objects.open().filter(email=email).select_related("role")

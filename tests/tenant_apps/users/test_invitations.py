@@ -5,9 +5,11 @@ import pytest
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
+from tenant_apps.activity.models import Entry
 from tenant_apps.users import invitations
 from tenant_apps.users.errors import (
     EmailTaken,
@@ -71,6 +73,42 @@ def test_invitation_expires(in_acme: TenantRef, acme_people: People) -> None:
     with pytest.raises(InvitationExpired, match="Ask for another one"):
         invitations.accept_invitation(token=token, full_name="Nia", password=PASSWORD)
     assert not User.objects.filter(email="new@acme.example").exists()
+
+
+def test_letter_is_sent_again_with_a_new_link(
+    in_acme: TenantRef,
+    acme_people: People,
+    letters_at_once: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    invitation = invite(acme_people["owner"])
+    first = send_and_read_token(invitation)
+    with letters_at_once(execute=True):
+        invitations.send_letter_again(invitation=invitation, by=acme_people["admin"])
+    assert len(mail.outbox) == 2
+    with pytest.raises(InvitationInvalid):
+        invitations.find_invitation(token=first)
+    entry = Entry.objects.about(invitation).first()
+    assert entry is not None
+    assert (entry.verb, entry.actor_email) == (
+        *("person.invitation_sent_again", "admin@acme.example"),
+    )
+
+
+def test_letter_is_sent_again_only_while_the_invitation_is_open(
+    in_acme: TenantRef, acme_people: People
+) -> None:
+    owner = acme_people["owner"]
+    invitation = invite(owner)
+    with pytest.raises(NotAllowed):
+        invitations.send_letter_again(invitation=invitation, by=acme_people["editor"])
+    with pytest.raises(NotAllowed):
+        invitations.send_letter_again(invitation=invite(owner, role="admin"), by=make_steward(acme_people))
+    invitation.expires_at = timezone.now() - timedelta(seconds=1)
+    with pytest.raises(InvitationExpired, match="Invite them once more"):
+        invitations.send_letter_again(invitation=invitation, by=owner)
+    invitation.withdrawn_at = timezone.now()
+    with pytest.raises(InvitationUsed, match="was withdrawn already"):
+        invitations.send_letter_again(invitation=invitation, by=owner)
 
 
 def test_withdrawn_invitation_gets_no_letter(in_acme: TenantRef, acme_people: People) -> None:

@@ -491,6 +491,12 @@ def test_invitation_is_sent_and_withdrawn(
         states = [invitation.state for invitation in Invitation.objects.order_by("created_at")]
         newest = Invitation.objects.latest("created_at")
     assert states == ["withdrawn", "open"]
+    answer = owner.post(
+        "/admin/users/invitation/",
+        {"action": "send_again", "_selected_action": [str(newest.pk)]},
+        follow=True,
+    )
+    assert "1 on the way again." in answer.content.decode()
     owner.post(
         "/admin/users/invitation/", {"action": "withdraw", "_selected_action": [str(newest.pk)]}
     )
