@@ -121,9 +121,7 @@ def change_parts(
             )
         product.updated_at = timezone.now()
         product.save(update_fields=["updated_at"])
-        trail.record(
-            verb="product.changed", subject=product, actor=by, before=before, after=after
-        )
+        trail.record(verb="product.changed", subject=product, actor=by, before=before, after=after)
     return product
 
 
@@ -190,13 +188,15 @@ def place_category(*, category: Category, by: User) -> Category:
     require_change(by)
     is_new = category._state.adding
     with transaction.atomic():
-        before = (
-            {}
-            if is_new
-            else Category.objects.filter(pk=category.pk).values("name", "path", "slug").get()
-        )
+        before: dict[str, Any] = {}
+        if not is_new:
+            before |= Category.objects.filter(pk=category.pk).values("name", "path", "slug").get()
         _place(category)
-        after = {"name": category.name, "path": category.path, "slug": category.slug}
+        after: dict[str, Any] = {
+            "name": category.name,
+            "path": category.path,
+            "slug": category.slug,
+        }
         changed = [name for name in after if is_new or before[name] != after[name]]
         if changed:
             trail.record(

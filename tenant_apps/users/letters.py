@@ -13,14 +13,10 @@ def post_letter(letter: EmailMessage) -> None:
     """
     from tenant_apps.users.tasks import send_letter as send_letter_task
 
-    pages = [
-        str(body)
-        for body, kind in getattr(letter, "alternatives", ())
-        if kind == "text/html"
-    ]
+    pages = [str(body) for body, kind in getattr(letter, "alternatives", ()) if kind == "text/html"]
     send_letter_task.delay_on_commit(
-        subject=letter.subject,
-        text=letter.body,
+        subject=str(letter.subject),
+        text=str(letter.body),
         html=pages[0] if pages else "",
         sender=letter.from_email,
         to=list(letter.to),

@@ -148,7 +148,8 @@ def test_parts_are_kept_and_removed(in_acme: TenantRef, acme_people: People) -> 
     entry = Entry.objects.about(product).get()
     assert entry.before == {"variants": ["Standard (0 in stock)"]}
     assert entry.after == {
-        **{"variants": ["Red (4 in stock)"], "options": ["Colour"]},
+        "variants": ["Red (4 in stock)"],
+        "options": ["Colour"],
         "pictures": ["/static/red.jpg"],
     }
 
@@ -167,9 +168,7 @@ def test_product_on_sale_keeps_a_variant(in_acme: TenantRef, acme_people: People
 def test_part_of_another_product_is_refused(in_acme: TenantRef, acme_people: People) -> None:
     mug, jug = make_product("Mug"), make_product("Jug", published=False)
     with pytest.raises(ValueError, match="part of another product"):
-        catalogue.change_parts(
-            product=jug, removed=[mug.variants.get()], by=acme_people["editor"]
-        )
+        catalogue.change_parts(product=jug, removed=[mug.variants.get()], by=acme_people["editor"])
     assert mug.variants.count() == 1
 
 
@@ -194,9 +193,7 @@ def test_history_of_stock_outlives_the_variant_and_not_the_product(
 
 def place(by: User, name: str, parent: Category | None = None, slug: str = "") -> Category:
     slug = slug or name.lower()[:100]
-    return catalogue.place_category(
-        category=Category(name=name, slug=slug, parent=parent), by=by
-    )
+    return catalogue.place_category(category=Category(name=name, slug=slug, parent=parent), by=by)
 
 
 def test_category_that_is_there_already(in_acme: TenantRef, acme_people: People) -> None:

@@ -102,7 +102,9 @@ def test_letter_is_sent_again_only_while_the_invitation_is_open(
     with pytest.raises(NotAllowed):
         invitations.send_letter_again(invitation=invitation, by=acme_people["editor"])
     with pytest.raises(NotAllowed):
-        invitations.send_letter_again(invitation=invite(owner, role="admin"), by=make_steward(acme_people))
+        invitations.send_letter_again(
+            invitation=invite(owner, role="admin"), by=make_steward(acme_people)
+        )
     invitation.expires_at = timezone.now() - timedelta(seconds=1)
     with pytest.raises(InvitationExpired, match="Invite them once more"):
         invitations.send_letter_again(invitation=invitation, by=owner)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 from pytest_django import DjangoCaptureOnCommitCallbacks
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
@@ -16,7 +16,7 @@ from tests.tenant_apps.users.mail_server import MailServer, mail_server
 
 
 @pytest.fixture
-def busy_server(settings: SettingsWrapper) -> Iterator[MailServer]:
+def busy_server(settings: Settings) -> Iterator[MailServer]:
     """A mail server that sends the first two visits away."""
     with mail_server(refusals=2) as server:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -49,7 +49,7 @@ def test_letter_is_tried_again(in_acme: TenantRef, busy_server: MailServer) -> N
 def test_page_works_while_the_mail_server_is_gone(
     acme_people: People,
     acme_client: Client,
-    settings: SettingsWrapper,
+    settings: Settings,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     with mail_server() as gone:

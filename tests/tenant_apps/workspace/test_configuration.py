@@ -57,7 +57,10 @@ def test_new_name_is_shown_everywhere(
     owner = as_role("owner")
     assert "<title>Acme</title>" in acme_client.get("/").content.decode()
     settings = {
-        **{"name": "Acme\n& Sons", "tagline": "", "language": "en", "time_zone": "UTC"},
+        "name": "Acme\n& Sons",
+        "tagline": "",
+        "language": "en",
+        "time_zone": "UTC",
         "currency": "EUR",
     }
     with django_capture_on_commit_callbacks(execute=True):
