@@ -53,6 +53,16 @@ def can_publish(person: Person, article: Article) -> bool:
     return _may(person, article, "articles.publish_article", own="articles.publish_own_article")
 
 
+def can_publish_own(person: Person) -> bool:
+    """Whether this person may publish what they write, an article that is yet to be kept too."""
+    user = _user(person)
+    if user is None:
+        return False
+    return user.has_perm("articles.publish_article") or user.has_perm(
+        "articles.publish_own_article"
+    )
+
+
 def can_delete(person: Person, article: Article) -> bool:
     """Editors delete anything; writers their own, as long as nobody has read it."""
     user = _user(person)

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from tenant_apps.activity import trail
 from tenant_apps.articles.errors import EditConflict, SlugTaken
-from tenant_apps.articles.models import SLUG_LENGTH, Article, Category, Tag
+from tenant_apps.articles.models import RESERVED_SLUGS, SLUG_LENGTH, Article, Category, Tag
 from tenant_apps.articles.permissions import require_change, require_delete, require_write
 from tenant_apps.slugs import slug_from
 from tenant_apps.users.models import User
@@ -35,10 +35,11 @@ def create_article(
         author: `by` where it is not said.
     Raises:
         NotAllowed: `by` may not write.
-        SlugTaken: another article has the slug that was asked for.
+        SlugTaken: another article, or a page, has the slug that was asked for.
     """
     require_write(by)
     wanted = slug or free_slug(title)
+    _refuse_reserved(wanted)
     article = Article(
         title=title,
         slug=wanted,
@@ -75,12 +76,13 @@ def change_article(
     Raises:
         NotAllowed: `by` may not change this article.
         EditConflict: it was saved by somebody else since `version`. Nothing is written.
-        SlugTaken: another article has the slug.
+        SlugTaken: another article, or a page, has the slug.
     """
     require_change(by, article)
     unknown = set(changes) - CHANGEABLE
     if unknown:
         raise ValueError(f"change_article changes {sorted(CHANGEABLE)}, not {sorted(unknown)}.")
+    _refuse_reserved(changes.get("slug", ""))
     try:
         with transaction.atomic():
             row = Article.objects.select_for_update().get(pk=article.pk)
@@ -129,9 +131,10 @@ def delete_article(*, article: Article, by: User) -> None:
 
 
 def free_slug(title: str) -> str:
-    """A slug from the title that no article has: with a number behind it where it is taken."""
+    """A slug from the title that no article and no page has: with a number behind it where it is taken."""
     base = slug_from(title, max_length=SLUG_LENGTH) or "article"
     taken = set(Article.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    taken |= RESERVED_SLUGS
     if base not in taken:
         return base
     number = 2
@@ -168,6 +171,11 @@ def _brief(value: Any) -> Any:
     if isinstance(value, str) and len(value) > 200:  # noqa: PLR2004 (a line of the trail)
         return f"{value[:200]}…"
     return str(value) if isinstance(value, Category | User) else value
+
+
+def _refuse_reserved(slug: str) -> None:
+    if slug in RESERVED_SLUGS:
+        raise SlugTaken(f'"{slug}" is the address of another page. Choose another one.')
 
 
 def _refuse_slug_clash(error: IntegrityError, slug: str) -> None:
