@@ -284,7 +284,8 @@ def _databases() -> Iterator[CheckMessage]:
             30,
             "DATABASE_URL and DATABASE_ADMIN_URL log in as the same role: the application would own "
             "every tenant's tables.",
-            "Give DATABASE_URL the application's role; `bootstrap_database` makes both.",
+            "Give DATABASE_URL the application's role; `manage.py bootstrap_database` makes both "
+            "(docs/operators/installing.md).",
         )
     if not settings.TERRACE_TENANT_ROLES:
         yield _warning(
@@ -438,7 +439,10 @@ _SHADOWED_TABLES = """
 """
 # What a query finds: number, whether it is an error, query, sentence, hint. {} is what was found.
 _Finding = tuple[int, Callable[[int, str, str], CheckMessage], str, str, str]
-_AGAIN = "Run `bootstrap_database` again, or revoke it by hand as its page in docs/ says."
+_AGAIN = (
+    "Run `manage.py bootstrap_database` again. Where its superuser can't be had, "
+    "docs/operators/installing.md says what stays open."
+)
 _FINDINGS: tuple[_Finding, ...] = (
     (
         54,
@@ -482,7 +486,10 @@ _FINDINGS: tuple[_Finding, ...] = (
             "The table {} stands behind every tenant's schema on the search_path: a tenant that "
             "lacks a table of its name reads this one, and so do all others."
         ),
-        "Drop it, and run `bootstrap_database` again: nobody may make tables there.",
+        (
+            "Drop it, and run `manage.py bootstrap_database` again (docs/operators/installing.md): "
+            "nobody may make tables there."
+        ),
     ),
     (
         61,

@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("media/<path:name>", serve_media, name="media"),
     path("admin/", tenant_admin.urls),
     path("account/", include("allauth.account.urls")),
+    path("account/2fa/", include("allauth.mfa.urls")),
     path("api/v1/", include("tenant_apps.workspace.api_urls")),
     path("", include("tenant_apps.users.urls")),
     path("", include("tenant_apps.articles.urls")),

@@ -143,6 +143,16 @@ def globex_client(globex: TenantRef, client_of: ClientMaker) -> Client:
     return client_of(globex)
 
 
+@pytest.fixture
+def tasks_at_once() -> Iterator[None]:
+    """Tasks are done where they are published, in their own tenant, and their errors are raised."""
+    from config.celery import app
+
+    app.conf.update(task_always_eager=True, task_eager_propagates=True)
+    yield
+    app.conf.update(task_always_eager=False, task_eager_propagates=False)
+
+
 class AsyncHostClient(AsyncClient):
     """Django's async client always sends `Host: testserver`, whatever it is told besides."""
 

@@ -23,6 +23,8 @@ from config.launcher.outside_programs import NEEDS, Need
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_RUN = "NOT RUN"
+# A test's record_property of this name is printed at the end, whether it passed or failed.
+FIGURE = "figure"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -86,7 +88,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Say how many tests were not run for want of a program, and how to get it."""
+    """Print the tests' figures, how many were not run for want of a program, and how to get it."""
+    _print_figures(terminalreporter)
     counts: Counter[str] = Counter()
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
@@ -100,4 +103,18 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     if lines:
         terminalreporter.section(NOT_RUN, yellow=True)
         for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _print_figures(terminalreporter: TerminalReporter) -> None:
+    figures = [
+        str(value)
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        for name, value in report.user_properties
+        if name == FIGURE
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for line in sorted(figures):
             terminalreporter.write_line(line)

@@ -1,4 +1,4 @@
-"""Programs that tests need and no Python package brings: Chromium and PgBouncer."""
+"""Programs that no Python package brings: Chromium and PgBouncer for tests, wrk for a benchmark."""
 
 import os
 import shutil
@@ -18,32 +18,43 @@ class CannotInstall(Exception):
     """A program is missing and could not be installed here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What the tests with one marker need.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideProgram:
+    """A program that has to be installed by whoever owns the machine.
 
     Attributes:
-        marker: the pytest marker.
-        variable: the environment variable that holds the program's path once it is found.
         find: the program, or None.
         missing: what to say where there is none.
         packages: Debian's names of what has to be installed.
+        without_root: the command that downloads it for one user, where there is one.
     """
 
-    marker: str
-    variable: str
     find: Callable[[], Path | None]
     missing: str
     packages: Sequence[str]
+    without_root: Sequence[str] = ()
 
     @property
     def install_command(self) -> str:
         """What a person types to get it."""
         apt = f"apt-get install -y {' '.join(self.packages)}"
         command = apt if os.geteuid() == 0 else f"sudo {apt}"
-        if self.marker == "browser":
-            command += f", or without root: {sys.executable} -m playwright install chromium"
+        if self.without_root:
+            command += f", or without root: {' '.join(self.without_root)}"
         return command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need(OutsideProgram):
+    """What the tests with one marker need.
+
+    Attributes:
+        marker: the pytest marker.
+        variable: the environment variable that holds the program's path once it is found.
+    """
+
+    marker: str
+    variable: str
 
     def install(self) -> None:
         """Install it, for continuous integration.
@@ -64,8 +75,8 @@ class Need:
             quiet = ["env", "DEBIAN_FRONTEND=noninteractive", apt]
             script = f"{' '.join(quiet)} update -qq; {' '.join(quiet)} install -y -qq "
             commands.append(["sh", "-c", script + " ".join(self.packages)])
-        if self.marker == "browser":
-            commands.append([sys.executable, "-m", "playwright", "install", "chromium"])
+        if self.without_root:
+            commands.append(list(self.without_root))
         return commands
 
 
@@ -87,6 +98,11 @@ def find_pgbouncer() -> Path | None:
     return _on_path("pgbouncer")
 
 
+def find_wrk() -> Path | None:
+    """The program on PATH or in the system's folders."""
+    return _on_path("wrk")
+
+
 NEEDS = (
     Need(
         marker="browser",
@@ -95,6 +111,7 @@ NEEDS = (
         missing="No Chromium that playwright can drive was found.",
         # libatomic1: playwright's Node is linked against it, and a minimal Debian lacks it.
         packages=("chromium", "libatomic1"),
+        without_root=(sys.executable, "-m", "playwright", "install", "chromium"),
     ),
     Need(
         marker="pooler",
@@ -104,6 +121,8 @@ NEEDS = (
         packages=("pgbouncer",),
     ),
 )
+# No test's need: `./terrace bench requests` sends its load with it.
+WRK = OutsideProgram(find=find_wrk, missing="No wrk was found.", packages=("wrk",))
 
 
 def _on_path(*names: str) -> Path | None:

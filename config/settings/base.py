@@ -8,6 +8,7 @@ from typing import Any
 
 import django_stubs_ext
 import environ
+from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 
 from tenant_apps.workspace.admin_menu import UNFOLD_TENANT
@@ -36,7 +37,8 @@ TERRACE_PUBLIC_HOSTS = env.list(
 TERRACE_RESERVED_SUBDOMAINS = env.list("TERRACE_RESERVED_SUBDOMAINS", default=[])
 TERRACE_PORT = env.int("TERRACE_PORT", default=8000)
 TERRACE_SCHEME = env.str("TERRACE_SCHEME", default="http")
-# How many proxies of ours stand in front and write X-Forwarded-For (for throttles).
+# How many proxies of ours stand in front and write X-Forwarded-For: where a visitor's address stands
+# (shared_apps/tenants/visitors.py).
 TERRACE_PROXIES = env.int("TERRACE_PROXIES", default=0)
 TERRACE_HOST_CACHE_SECONDS = env.float("TERRACE_HOST_CACHE_SECONDS", default=2.0)
 ALLOWED_HOSTS = ["*"]
@@ -193,6 +195,11 @@ if env.str("DATABASE_URL", default=""):
 if env.str("DATABASE_ADMIN_URL", default=""):
     DATABASES["owner"] = _database("DATABASE_ADMIN_URL")
     DATABASES["owner"]["TERRACE_OWNER"] = True
+    if "default" not in DATABASES:
+        raise ImproperlyConfigured(
+            "DATABASE_ADMIN_URL is set and DATABASE_URL is not. Set DATABASE_URL to the application's "
+            "own login, for example postgresql://terrace_app:password@db.example.com/terrace."
+        )
 TENANT_DB_ALIAS = "owner" if "owner" in DATABASES else "default"
 
 # --- Redis: cache, sessions, tasks -----------------------------------------------------------
@@ -282,9 +289,15 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "tenant_apps.users.forms.NameForm"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_FORMS = {"reset_password": "tenant_apps.users.password_forms.LostPasswordForm"}
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = (
     "tenant_apps.users.tokens.TenantPasswordResetTokenGenerator"
 )
+# Passkeys to log in with, and codes besides the password.
+MFA_ADAPTER = "tenant_apps.users.second_factors.TenantMFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_FORMS = {"add_webauthn": "tenant_apps.users.passkey_forms.AddPasskeyForm"}
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 PASSWORD_HASHERS = [
@@ -321,8 +334,22 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
+# The mail server. STARTTLS on the submission port unless told otherwise (RFC 8314 section 3.3 has TLS
+# from the first byte, on port 465, too).
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST = env.str("EMAIL_HOST", default="localhost")
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", default=False)
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=not EMAIL_USE_SSL)
+EMAIL_PORT = env.int("EMAIL_PORT", default=465 if EMAIL_USE_SSL else 587)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = env.str("EMAIL_HOST_PASSWORD", default="")
+# Seconds. Without it a mail server that is silent holds a worker for ever.
+EMAIL_TIMEOUT = env.int("EMAIL_TIMEOUT", default=10)
+# Where config.mail_files, a developer's machine's EMAIL_BACKEND, writes.
+TERRACE_MAIL_DIR = Path(env.str("TERRACE_MAIL_DIR", default=str(DATA_DIR / "mails")))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"Terrace <hello@{TERRACE_BASE_DOMAIN}>")
+# Whom an owner writes to whose workspace is closed.
+TERRACE_SUPPORT_EMAIL = env.str("TERRACE_SUPPORT_EMAIL", default=f"hello@{TERRACE_BASE_DOMAIN}")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
@@ -334,6 +361,8 @@ REST_FRAMEWORK = {
         "rest_framework.throttling.UserRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {"anon": "300/min", "user": "1200/min"},
+    # Without a number DRF takes all of X-Forwarded-For for the visitor's name.
+    "NUM_PROXIES": TERRACE_PROXIES,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 

@@ -15,8 +15,7 @@ MIDDLEWARE = [
 INTERNAL_IPS = ["127.0.0.1"]
 DEBUG_TOOLBAR_CONFIG = {"SHOW_COLLAPSED": True}
 
-EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-EMAIL_FILE_PATH = env.str("TERRACE_MAIL_DIR", default=str(DATA_DIR / "mails"))
+EMAIL_BACKEND = "config.mail_files.MailFiles"
 
 # Straight from static/ and the apps: nothing is collected on this machine.
 WHITENOISE_USE_FINDERS = True

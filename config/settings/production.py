@@ -9,11 +9,17 @@ REQUIRED = {
     "DATABASE_URL": "postgresql://terrace_app:password@db.example.com/terrace",
     "REDIS_URL": "redis://cache.example.com:6379/0",
     "TERRACE_BASE_DOMAIN": "example.com",
+    "EMAIL_HOST": "smtp.example.com",
 }
 _missing = [name for name in REQUIRED if not env.str(name, default="")]
 if _missing:
     lines = "\n".join(f"  {name}={REQUIRED[name]}" for name in _missing)
     raise ImproperlyConfigured(f"Set these environment variables, for example:\n{lines}")
+if EMAIL_USE_TLS and EMAIL_USE_SSL:
+    raise ImproperlyConfigured(
+        "EMAIL_USE_TLS and EMAIL_USE_SSL are both on. Leave the one that your mail server speaks: "
+        "STARTTLS (EMAIL_USE_TLS, mostly port 587) or TLS from the first byte (EMAIL_USE_SSL, 465)."
+    )
 
 TERRACE_SCHEME = "https"
 SECURE_SSL_REDIRECT = env.bool("TERRACE_SSL_REDIRECT", default=True)

@@ -28,6 +28,7 @@ if _worker:
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 
-# Rows whose keys are easy to make equal in two tenants.
-TENANT_APPS = [*TENANT_APPS, "tests.isolation.probe"]
-INSTALLED_APPS = [*INSTALLED_APPS, "tests.isolation.probe"]
+# Rows whose keys are easy to make equal in two tenants; and a migration of each kind.
+_SPECIMENS = ["tests.isolation.probe", "tests.shared_apps.tenants.fleet.specimen"]
+TENANT_APPS = [*TENANT_APPS, *_SPECIMENS]
+INSTALLED_APPS = [*INSTALLED_APPS, *_SPECIMENS]

@@ -4,6 +4,7 @@ RFC 9110 section 7.2 (Host), RFC 1034 section 3.1 (case, the root's dot), RFC 58
 """
 
 import re
+from functools import lru_cache
 
 import idna
 from django.http import HttpRequest
@@ -34,6 +35,11 @@ def accept_underscores() -> None:
     django_request.host_validation_re = _ACCEPTED_BY_DJANGO
 
 
+@lru_cache(maxsize=4096)
+def _is_accepted(raw: str) -> bool:
+    return _ACCEPTED_BY_DJANGO.match(raw.lower()) is not None
+
+
 def let_django_accept(request: HttpRequest, host: str) -> None:
     """Write the Host header anew where Django would answer 400: an empty port, letters beyond ASCII.
 
@@ -43,11 +49,13 @@ def let_django_accept(request: HttpRequest, host: str) -> None:
         host: what normalise_host made of the Host header.
     """
     raw = request.META.get("HTTP_HOST", "")
-    if not _ACCEPTED_BY_DJANGO.match(raw.lower()):
+    if not _is_accepted(raw):
         port = re.search(r":[0-9]+\Z", raw)
         request.META["HTTP_HOST"] = host + (port.group() if port else "")
 
 
+# Pure, so its answers are kept; what raises is not. One entry is a few hundred bytes.
+@lru_cache(maxsize=4096)
 def normalise_host(raw: str) -> str:
     """The hostname in a Host header: lower case, ASCII, without port and trailing dot.
 

@@ -21,6 +21,8 @@ POLICY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    """`sentence` may name {support_email}."""
+
     code: int
     sentence: str
     retry_after: timedelta | None = None
@@ -37,10 +39,12 @@ _STATUSES: Final = {
         403, "This workspace is read-only for now. Nothing was changed; try again later."
     ),
     "suspended": _Answer(
-        403, "This workspace is suspended. Its owner can write to us to have it opened again."
+        403,
+        "This workspace is suspended. Its owner can write to {support_email} to have it opened again.",
     ),
     "archived": _Answer(
-        410, "This workspace is archived. Its owner can write to us to have it brought back."
+        410,
+        "This workspace is archived. Its owner can write to {support_email} to have it brought back.",
     ),
 }
 _ERRORS: Final = {
@@ -69,8 +73,9 @@ def render_status(request: HttpRequest, status: str) -> HttpResponse:
         return plain_not_found()
     answer = _STATUSES[status]
     if wants_json(request):
+        detail = answer.sentence.format(support_email=settings.TERRACE_SUPPORT_EMAIL)
         response: HttpResponse = JsonResponse(
-            {"status": status, "detail": answer.sentence}, status=answer.code
+            {"status": status, "detail": detail}, status=answer.code
         )
     else:
         response = HttpResponse(
@@ -145,6 +150,7 @@ def _facts(request: HttpRequest) -> dict[str, Any]:
     return {
         "tenant": getattr(request, "tenant", None),
         "platform_host": settings.TERRACE_BASE_DOMAIN,
+        "support_email": settings.TERRACE_SUPPORT_EMAIL,
     }
 
 

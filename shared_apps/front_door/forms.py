@@ -3,14 +3,13 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth import get_user_model
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.urls import reverse_lazy
 
 from shared_apps.domains import names
 from shared_apps.domains.names import SubdomainRefused
 from shared_apps.front_door.signing_up import CODE_DIGITS, WorkspaceWish
+from shared_apps.tenants import registry
 
 _NO_ADDRESS = {
     "required": "Type your e-mail address.",
@@ -18,12 +17,27 @@ _NO_ADDRESS = {
 }
 
 
+_NULL_CHARACTER = (
+    "There is a null character in this, which nobody can see and no keyboard types. Delete all of it "
+    "and type it anew."
+)
+
+
+class PlainForm(forms.Form):
+    """A form whose every field says what to do about a null character; Django says what there is."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.error_messages["null_characters_not_allowed"] = _NULL_CHARACTER
+
+
 def normalise_email(raw: str) -> str:
     """The address as accounts keep it: in lower case, without spaces around it."""
     return raw.strip().lower()
 
 
-class EmailForm(forms.Form):
+class EmailForm(PlainForm):
     """Whose workspace it is."""
 
     email = forms.EmailField(
@@ -38,7 +52,7 @@ class EmailForm(forms.Form):
         return normalise_email(self.cleaned_data["email"])
 
 
-class CodeForm(forms.Form):
+class CodeForm(PlainForm):
     """The six digits of the mail."""
 
     code = forms.CharField(
@@ -63,7 +77,7 @@ class CodeForm(forms.Form):
         return code
 
 
-class WorkspaceForm(forms.Form):
+class WorkspaceForm(PlainForm):
     """The workspace and its owner. Knows the verified address, to compare the password with."""
 
     name = forms.CharField(
@@ -161,9 +175,8 @@ class WorkspaceForm(forms.Form):
         if not password:
             self.add_error("password", "Choose a password, or set one later.")
             return
-        # Never saved: the password is compared with what it says.
-        owner = get_user_model()(email=self.email, full_name=cleaned.get("full_name", ""))
+        full_name = cleaned.get("full_name", "")
         try:
-            validate_password(password, owner)
+            registry.check_password(password=password, email=self.email, full_name=full_name)
         except ValidationError as error:
             self.add_error("password", error)

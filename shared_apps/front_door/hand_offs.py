@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Final
 
-from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from shared_apps.domains.addresses import tenant_url
@@ -11,6 +10,7 @@ from shared_apps.front_door.models import HandOff
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from shared_apps.tenants.handoff import issue_hand_off
+from shared_apps.tenants.registry import find_person
 
 WELCOME_PATH: Final = "/welcome/?token={token}"
 _KEPT: Final = timedelta(days=1)
@@ -19,14 +19,17 @@ _KEPT: Final = timedelta(days=1)
 def welcome_url(*, tenant: TenantRef, email: str) -> str:
     """The address that signs the owner in at the new workspace, once, within a minute.
 
+    Where nobody may log in there with this e-mail address, it is that of the workspace's first page.
+
     Args:
         email: the owner's, as it was verified.
     Runs in: the tenant's schema for the person, the public schema for the token.
     """
-    users = get_user_model()
     with context.run_in(tenant):
-        user_id = users._default_manager.values_list("pk", flat=True).get(email=email)
-    token = issue_hand_off(tenant, user_id)
+        person = find_person(email)
+    if person is None:
+        return tenant_url(tenant.hostname, "/")
+    token = issue_hand_off(tenant, person)
     return tenant_url(tenant.hostname, WELCOME_PATH.format(token=token))
 
 

@@ -133,14 +133,18 @@ def verify_code(*, sign_up: SignUp, code: str) -> SignUp:
             "These are not the digits of our newest mail. "
             f"{left} {'try' if left == 1 else 'tries'} left."
         )
+    # A code works once.
+    sign_up.code_hash = ""
+    sign_up.save(update_fields=["code_hash"])
     return _verified(sign_up)
 
 
-def verify_link(token: str) -> SignUp:
-    """Take the link of the mail as proof, in any browser.
+def find_link(token: str) -> SignUp:
+    """The sign-up that the link of a mail leads to. Changes nothing: programs that look through mail
+    follow links, too.
 
-    It works as long as the code does. Once the address is proven it brings back to the same
-    sign-up, for a day.
+    A link works as long as the mail's code would. Once the address is proven it brings back to the
+    same sign-up, for a day.
 
     Raises:
         LinkInvalid: no sign-up has it; a newer mail's link has taken its place.
@@ -152,7 +156,19 @@ def verify_link(token: str) -> SignUp:
         raise LinkInvalid("This link is not that of our newest mail. Ask for a new one.")
     if not sign_up.is_link_alive(timezone.now()):
         raise CodeExpired("This link has expired. Ask for a new one.")
-    return _verified(sign_up)
+    return sign_up
+
+
+def verify_link(token: str) -> SignUp:
+    """Take the link of the mail as proof, in any browser. The mail's code stays good in its own.
+
+    Returns:
+        The sign-up to go on with, as verify_code does.
+    Raises:
+        LinkInvalid, CodeExpired: as find_link.
+    Runs in: the public schema.
+    """
+    return _verified(find_link(token))
 
 
 def claim_workspace(*, sign_up: SignUp, wish: WorkspaceWish) -> Progress:
@@ -224,8 +240,7 @@ def forget_old() -> int:
 def _verified(sign_up: SignUp) -> SignUp:
     now = timezone.now()
     sign_up.verified_at = sign_up.verified_at or now
-    sign_up.code_hash = ""
-    sign_up.save(update_fields=["verified_at", "code_hash"])
+    sign_up.save(update_fields=["verified_at"])
     left_half_way = (
         SignUp.objects.unfinished_of(sign_up.email, now)
         .exclude(pk=sign_up.pk)

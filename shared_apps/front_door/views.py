@@ -1,7 +1,5 @@
 """The pages of the front door: find, do, answer."""
 
-import functools
-from collections.abc import Callable
 from http import HTTPStatus
 
 from django.core.handlers.asgi import ASGIRequest
@@ -14,12 +12,12 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
-from shared_apps.domains import names
+from shared_apps.domains import names, throttling
 from shared_apps.domains.addresses import tenant_url
 from shared_apps.domains.names import SubdomainRefused
 from shared_apps.domains.status_pages import render_error
-from shared_apps.front_door import hand_offs, progress_stream, signing_up, throttling
-from shared_apps.front_door.errors import CodeExpired, FrontDoorError, TooManyAttempts
+from shared_apps.front_door import hand_offs, limits, progress_stream, signing_up
+from shared_apps.front_door.errors import CodeExpired, FrontDoorError
 from shared_apps.front_door.forms import CodeForm, EmailForm, WorkspaceForm
 from shared_apps.front_door.models import SignUp
 from shared_apps.front_door.selectors import (
@@ -30,27 +28,12 @@ from shared_apps.front_door.selectors import (
     verified_sign_up,
 )
 from shared_apps.front_door.tasks import mail_workspaces
+from shared_apps.tenants import visitors
 from shared_apps.tenants.provisioning import Progress
 
-View = Callable[..., HttpResponseBase]
 # Asked for anew each time, but kept for the back button: with no-store, Chromium shows an error in
 # place of a form that was refused. No page has a password or a code in it.
 always_fresh = cache_control(private=True, no_cache=True, max_age=0)
-
-
-def throttled(view: View) -> View:
-    """Answer 429, with the sentence and Retry-After, where a visitor asks for too much."""
-
-    @functools.wraps(view)
-    def answer(request: HttpRequest, *args: str, **kwargs: str) -> HttpResponseBase:
-        try:
-            return view(request, *args, **kwargs)
-        except TooManyAttempts as refused:
-            return render_error(
-                request, 429, sentence=str(refused), retry_after=refused.retry_after
-            )
-
-    return answer
 
 
 @require_GET
@@ -64,15 +47,15 @@ def landing(request: HttpRequest) -> HttpResponse:
 
 @always_fresh
 @require_http_methods(["GET", "HEAD", "POST"])
-@throttled
+@throttling.throttled
 def sign_up(request: HttpRequest) -> HttpResponse:
     """Ask for the e-mail address, and mail a code to it."""
     form = EmailForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         return render(request, "public/sign_up/email.html", {"form": form})
     email = form.cleaned_data["email"]
-    throttling.count(throttling.CODES_PER_VISITOR, throttling.visitor_of(request))
-    throttling.count(throttling.CODES_PER_ADDRESS, email)
+    throttling.count(limits.CODES_PER_VISITOR, visitors.network_of(request))
+    throttling.count(limits.CODES_PER_ADDRESS, email)
     begun = signing_up.begin_sign_up(email=email, current=pending_sign_up(request))
     request.session[PENDING_KEY] = str(begun.pk)
     return redirect("front_door:code")
@@ -80,7 +63,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 
 @always_fresh
 @require_http_methods(["GET", "HEAD", "POST"])
-@throttled
+@throttling.throttled
 def code(request: HttpRequest) -> HttpResponse:
     """Ask for the six digits of the mail."""
     pending = pending_sign_up(request)
@@ -90,7 +73,7 @@ def code(request: HttpRequest) -> HttpResponse:
         return redirect(_next_page(verified))
     form = CodeForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        throttling.count(throttling.TRIES_PER_VISITOR, throttling.visitor_of(request))
+        throttling.count(limits.TRIES_PER_VISITOR, visitors.network_of(request))
         try:
             verified = signing_up.verify_code(sign_up=pending, code=form.cleaned_data["code"])
         except FrontDoorError as refused:
@@ -101,17 +84,25 @@ def code(request: HttpRequest) -> HttpResponse:
 
 
 @always_fresh
-@require_GET
+@require_http_methods(["GET", "HEAD", "POST"])
 def link(request: HttpRequest, token: str) -> HttpResponse:
-    """The link of the mail: the same proof as the digits, in whichever browser it is opened."""
+    """The link of the mail: the same proof as the digits, in whichever browser it is opened.
+
+    Looking at it proves nothing, since mail scanners do that; its button does.
+    """
+    find = signing_up.verify_link if request.method == "POST" else signing_up.find_link
     try:
-        verified = signing_up.verify_link(token)
+        found = find(token)
     except FrontDoorError as refused:
         status = HTTPStatus.GONE if isinstance(refused, CodeExpired) else HTTPStatus.NOT_FOUND
         return render(
             request, "public/sign_up/link_refused.html", {"sentence": str(refused)}, status=status
         )
-    return _prove(request, verified)
+    if request.method == "POST":
+        return _prove(request, found)
+    if verified_sign_up(request) == found:
+        return redirect(_next_page(found))
+    return render(request, "public/sign_up/link.html", {"sign_up": found})
 
 
 # --- Step 2: the workspace -----------------------------------------------------------------------
@@ -121,7 +112,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
 @sensitive_post_parameters("password")
 @transaction.non_atomic_requests
 @require_http_methods(["GET", "HEAD", "POST"])
-@throttled
+@throttling.throttled
 def workspace(request: HttpRequest) -> HttpResponse:
     """Ask for the workspace, and make it."""
     mine = verified_sign_up(request)
@@ -134,7 +125,7 @@ def workspace(request: HttpRequest) -> HttpResponse:
         signing_up.ask_again(mine)
     form = WorkspaceForm(request.POST or None, email=mine.email, initial=_words_of(mine))
     if request.method == "POST" and form.is_valid():
-        throttling.count(throttling.WORKSPACES_PER_VISITOR, throttling.visitor_of(request))
+        throttling.count(limits.WORKSPACES_PER_VISITOR, visitors.network_of(request))
         try:
             progress = signing_up.claim_workspace(sign_up=mine, wish=form.wish())
         except SubdomainRefused as refused:
@@ -146,10 +137,10 @@ def workspace(request: HttpRequest) -> HttpResponse:
 
 @always_fresh
 @require_GET
-@throttled
+@throttling.throttled
 def address(request: HttpRequest) -> HttpResponse:
     """While typing: the address field with a suggestion for a name, or the word on an address."""
-    throttling.count(throttling.CHECKS_PER_VISITOR, throttling.visitor_of(request))
+    throttling.count(limits.CHECKS_PER_VISITOR, visitors.network_of(request))
     if "subdomain" in request.GET:
         return _word_on(request, request.GET["subdomain"])
     name = request.GET.get("name", "").strip()
@@ -236,15 +227,15 @@ def enter(request: HttpRequest) -> HttpResponse:
 
 @always_fresh
 @require_http_methods(["GET", "HEAD", "POST"])
-@throttled
+@throttling.throttled
 def find_workspace(request: HttpRequest) -> HttpResponse:
     """Mail somebody the list of their workspaces. The answer is the same whatever is found."""
     form = EmailForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         return render(request, "public/find_workspace.html", {"form": form})
     email = form.cleaned_data["email"]
-    throttling.count(throttling.FINDS_PER_VISITOR, throttling.visitor_of(request))
-    throttling.count(throttling.FINDS_PER_ADDRESS, email)
+    throttling.count(limits.FINDS_PER_VISITOR, visitors.network_of(request))
+    throttling.count(limits.FINDS_PER_ADDRESS, email)
     mail_workspaces.delay_on_commit(email)
     return redirect("front_door:find_workspace_sent")
 

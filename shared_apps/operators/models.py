@@ -13,15 +13,48 @@ class OperatorManager(BaseUserManager["Operator"]):
     """Makes operators."""
 
     def create_operator(self, *, email: str, password: str, full_name: str = "") -> "Operator":
-        """A new operator with a password."""
-        operator = self.model(email=self.normalize_email(email).lower(), full_name=full_name)
+        """A new operator with a password.
+
+        Args:
+            password: in clear text, checked by the caller.
+        Raises:
+            IntegrityError: somebody has this address already.
+        Runs in: the public schema.
+        """
+        operator = self.model(email=_normalised(email), full_name=full_name)
         operator.set_password(password)
         operator.save(using=self._db)
         return operator
 
+    def change_password(self, *, email: str, password: str) -> "Operator":
+        """Give an operator another password. It ends their sessions.
+
+        Args:
+            password: in clear text, checked by the caller.
+        Raises:
+            Operator.DoesNotExist: nobody has this address.
+        Runs in: the public schema.
+        """
+        operator = self.get_by_natural_key(email)
+        operator.set_password(password)
+        operator.save(using=self._db, update_fields=["password"])
+        return operator
+
+    def has_operator(self, email: str) -> bool:
+        """Whether somebody has this address, deactivated or not."""
+        return self.filter(email=_normalised(email)).exists()
+
     def get_by_natural_key(self, username: str | None) -> "Operator":
-        """By e-mail address, in any case of letters."""
-        return self.get(email__iexact=username)
+        """By e-mail address, in any case of letters.
+
+        Not by `iexact`: PostgreSQL compares in upper case, where a dotless i (U+0131) is I. One address
+        would have many spellings, and tries for each of them.
+        """
+        return self.get(email=_normalised(username or ""))
+
+
+def _normalised(email: str) -> str:
+    return email.strip().lower()
 
 
 class Operator(AbstractBaseUser):

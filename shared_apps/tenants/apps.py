@@ -19,4 +19,7 @@ class TenantsConfig(AppConfig):
         migrating.find_migrations_table_by_name()
 
         # Celery looks for tasks in `tasks` alone, which here is the base of all of them.
-        from shared_apps.tenants import provisioning_tasks  # noqa: F401 - importing registers them
+        from shared_apps.tenants import (  # noqa: F401 - importing registers them
+            provisioning_tasks,
+            session_tasks,
+        )

@@ -37,6 +37,10 @@ class LockBypassed(TenancyError):
     """Something tried to choose the schema other than through the context."""
 
 
+class TextUnreadable(TenancyError):
+    """An encrypted text is another tenant's, for another purpose, or under a key that is gone."""
+
+
 class HandOffRefused(TenancyError):
     """A hand-off token signs nobody in. The message is for the person who followed the link."""
 

@@ -1,30 +1,28 @@
 """Brings the template, every tenant and the ready pool to the same migrations.
 
-The order is: the public schema (the command's part), the template, the tenants that are behind,
-the pool. A tenant that fails does not stop the others. Which are behind is found with one query
-for every 500 tenants; a tenant that is not costs nothing more.
+The order is: the public schema (the command's part), the template, then the fleet: ready schemas and
+tenants that are behind (fleet/runs.py). A schema that fails does not stop the others. Which are
+behind is found with one query for every 500; one that is not costs nothing more.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
-from psycopg import sql
 
 from shared_apps.tenants import ready_pool
-from shared_apps.tenants.models import SchemaTemplate, Status, Tenant
-from shared_apps.tenants.postgresql.catalogue import (
-    MIGRATIONS_TABLE,
-    PsycopgConnection,
-    SchemaNotFound,
-)
+from shared_apps.tenants.fleet.detection import applied_hashes, members
+from shared_apps.tenants.fleet.ledger import settle_done
+from shared_apps.tenants.fleet.plans import Target, targets_of
+from shared_apps.tenants.fleet.runs import Observer, Rules, fleet_alone, run_fleet
+from shared_apps.tenants.models import SchemaTemplate
+from shared_apps.tenants.postgresql.catalogue import MIGRATIONS_TABLE, SchemaNotFound
+from shared_apps.tenants.router import routed_to_owner
 from shared_apps.tenants.schemas import (
     OWNER,
     grant_public_rows,
-    grant_rows,
     owner_database,
     owner_transaction,
 )
@@ -35,62 +33,68 @@ from shared_apps.tenants.template import (
     prepare_release,
 )
 
+__all__ = ["Migrated", "Rules", "Target", "migrate_schema", "migrate_tenants"]
+
 logger = logging.getLogger(__name__)
-
-_CHUNK = 500
-# A session lock, so that two `migrate` at once take turns.
-_MIGRATING = 0x7465727261636502
-# A tenant that was claimed from an older pool meanwhile is found in the next round.
-_ROUNDS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to: everything, or one app up or down to one migration, as in Django's command."""
-
-    app_label: str = ""
-    migration_name: str = ""
-    fake: bool = False
 
 
 @dataclass
 class Migrated:
-    """What was done: tenants migrated and failed (schema name → reason), ready schemas made."""
+    """What was done: tenants migrated and failed (schema name → reason), ready schemas made.
+
+    `left` were not tried: the run stopped before, for the reason in `stopped_because`.
+    """
 
     tenants: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+    stopped_because: str = ""
     ready_made: int = 0
 
 
 def migrate_tenants(
-    *, target: Target | None = None, report: Callable[[str], None] = logger.info
+    *,
+    target: Target | None = None,
+    rules: Rules | None = None,
+    report: Callable[[str], None] = logger.info,
+    observer: Observer | None = None,
 ) -> Migrated:
-    """Migrate the template, the tenants that are behind it, and the pool.
+    """Migrate the template, the schemas that are behind it, and fill the pool.
 
     Args:
-        report: is told of each schema that was migrated, in a short line.
+        rules: who goes first, when to stop; by default all, and on past every failure.
+        report: is told of what was migrated besides tenants, in short lines.
+        observer: is told of each schema that came to an end.
     Returns:
-        What was done and what failed. It goes on past a tenant that fails.
+        What was done and what failed. It goes on past a schema that fails.
     Raises:
         OwnerConnectionMissing: this process may not alter tables.
         UnsupportedInTemplate, SchemaDiffers: no new tenant could be made from the template.
     Runs in: the public schema, the template and each tenant's, as the owner.
     """
     target = target or Target()
-    with migrating_alone():
+    with fleet_alone():
         create_template_schema()
         if migrate_schema(TEMPLATE_SCHEMA, target):
             report("template migrated")
-        prepare_release()
-        done = Migrated(ready_made=ready_pool.fill())
-        for _ in range(_ROUNDS):
-            behind = [name for name in schemas_behind() if name not in done.failed]
-            if not behind:
-                break
-            for name in behind:
-                _migrate_tenant(name, target, done)
-                report(f"{name} {'FAILED' if name in done.failed else 'migrated'}")
-    return done
+        release = prepare_release()
+        _settle(release)
+        result = run_fleet(
+            target=target,
+            release=release.migrations_hash,
+            rules=rules or Rules(),
+            observer=observer,
+        )
+        ready_pool.accept_migrated()
+        ready = {member.schema_name for member in members() if member.tenant_id is None}
+        return Migrated(
+            tenants=[name for name in result.done if name not in ready],
+            failed=result.failed,
+            left=result.left,
+            stopped_because=result.stopped_because,
+            # Where the target is behind this code, no tenant can be made by it.
+            ready_made=0 if missing_migrations(release) else ready_pool.fill(),
+        )
 
 
 def migrate_schema(schema_name: str, target: Target) -> bool:
@@ -106,35 +110,29 @@ def migrate_schema(schema_name: str, target: Target) -> bool:
     _require_schema(schema_name)
     connection.set_schema(schema_name)
     try:
-        executor = MigrationExecutor(connection)
-        executor.loader.check_consistent_history(connection)
-        targets = _targets(executor, target)
-        plan = executor.migration_plan(targets)
-        if plan:
-            executor.migrate(targets, plan, fake=target.fake)
+        with routed_to_owner():
+            executor = MigrationExecutor(connection)
+            executor.loader.check_consistent_history(connection)
+            targets = targets_of(executor, target)
+            plan = executor.migration_plan(targets)
+            executor.migrate(targets, plan, fake=target.fake, fake_initial=target.fake_initial)
         return bool(plan)
     finally:
         connection.set_schema_to_public()
 
 
-def schemas_behind() -> list[str]:
-    """The schemas of tenants whose applied migrations are not the template's, oldest tenant first.
+def schemas_behind(*, of_tenants: bool = True) -> list[str]:
+    """The schemas whose applied migrations are not the template's, oldest tenant first.
 
     A tenant without its schema or its migrations table is among them.
+
+    Args:
+        of_tenants: leave out the pool's ready schemas.
     Runs in: the public schema, as the owner.
     """
-    with owner_transaction() as connection:
-        names = list(
-            Tenant.objects.using(OWNER)
-            .exclude(status=Status.ERASED)
-            .order_by("id")
-            .values_list("schema_name", flat=True)
-        )
-        migrated = set(_with_migrations(connection, names))
-        hashes: dict[str, str] = {}
-        present = [TEMPLATE_SCHEMA, *(name for name in names if name in migrated)]
-        for start in range(0, len(present), _CHUNK):
-            hashes.update(_hashes(connection, present[start : start + _CHUNK]))
+    fleet = [member for member in members() if member.tenant_id is not None or not of_tenants]
+    names = [member.schema_name for member in fleet]
+    hashes = applied_hashes([TEMPLATE_SCHEMA, *names])
     return [name for name in names if hashes.get(name) != hashes[TEMPLATE_SCHEMA]]
 
 
@@ -152,23 +150,6 @@ def schemas_behind_code() -> list[str]:
     if release is None or missing_migrations(release):
         return [TEMPLATE_SCHEMA]
     return schemas_behind()
-
-
-@contextmanager
-def migrating_alone() -> Iterator[None]:
-    """Wait until no other process migrates, and keep others from it until the end.
-
-    Raises:
-        OwnerConnectionMissing: this process may not alter tables.
-    """
-    database = owner_database()
-    with database.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [_MIGRATING])
-    try:
-        yield
-    finally:
-        with database.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [_MIGRATING])
 
 
 def find_migrations_table_by_name() -> None:
@@ -207,45 +188,8 @@ def _require_schema(name: str) -> None:
             )
 
 
-def _targets(executor: MigrationExecutor, target: Target) -> list[tuple[str, str | None]]:
-    graph = executor.loader.graph
-    if not target.app_label:
-        return list(graph.leaf_nodes())
-    if target.migration_name == "zero":
-        return [(target.app_label, None)]
-    if target.migration_name:
-        found = executor.loader.get_migration_by_prefix(target.app_label, target.migration_name)
-        return [(target.app_label, found.name)]
-    return list(graph.leaf_nodes(target.app_label))
-
-
-def _migrate_tenant(name: str, target: Target, done: Migrated) -> None:
-    try:
-        migrate_schema(name, target)
-        with owner_transaction() as connection:
-            grant_rows(connection, name)
-    except Exception as error:
-        logger.exception("Migrating %s failed", name)
-        done.failed[name] = f"{type(error).__name__}: {error}".splitlines()[0]
-    else:
-        done.tenants.append(name)
-
-
-def _with_migrations(connection: PsycopgConnection, names: Sequence[str]) -> list[str]:
-    cursor = connection.execute(
-        "SELECT n.nspname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid "
-        "WHERE c.relname = %s AND n.nspname = ANY(%s)",
-        [MIGRATIONS_TABLE, list(names)],
-    )
-    return [name for (name,) in cursor.fetchall()]
-
-
-def _hashes(connection: PsycopgConnection, names: Sequence[str]) -> dict[str, str]:
-    one = sql.SQL(
-        "SELECT {name}, (SELECT md5(string_agg(concat(app, '.', name), ',' ORDER BY app, name))"
-        " FROM {table})"
-    )
-    query = sql.SQL(" UNION ALL ").join(
-        one.format(name=name, table=sql.Identifier(name, MIGRATIONS_TABLE)) for name in names
-    )
-    return {name: digest or "" for name, digest in connection.execute(query).fetchall()}
+def _settle(release: SchemaTemplate) -> None:
+    """A run that was killed has migrated schemas that its ledger still has as waiting."""
+    behind = set(schemas_behind(of_tenants=False))
+    done: Sequence[str] = [m.schema_name for m in members() if m.schema_name not in behind]
+    settle_done(release.migrations_hash, done)

@@ -190,6 +190,33 @@ def discard_stale() -> int:
     return _discard(_stale)
 
 
+def accept_migrated() -> int:
+    """Take ready schemas that were migrated with the fleet as the release's. Returns how many.
+
+    Each one's catalogue is read and compared: one that is not the release's equal stays stale, and
+    `fill` drops it.
+    Runs in: the public schema, as the owner; one transaction for each schema.
+    """
+    accepted = 0
+    for name in list(_stale(_rows()).values_list("name", flat=True)):
+        with owner_transaction() as connection:
+            ready = _rows().select_for_update(skip_locked=True).filter(name=name).first()
+            if ready is None:
+                continue
+            release = _release()
+            made = describe_schema(connection, name)
+            if (made.fingerprint, made.migrations_hash) != (
+                release.fingerprint,
+                release.migrations_hash,
+            ):
+                continue
+            ready.fingerprint = made.fingerprint
+            ready.migrations_hash = made.migrations_hash
+            ready.save(using=OWNER, update_fields=["fingerprint", "migrations_hash"])
+            accepted += 1
+    return accepted
+
+
 def discard_drifted() -> int:
     """Drop the pool's schemas whose tables are no longer what their row says. Returns how many.
 

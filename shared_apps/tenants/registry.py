@@ -1,4 +1,4 @@
-"""What tenant apps hand to the engine at start: seeders, exporters, usage counters.
+"""What tenant apps hand to the engine at start: seeders, exporters, usage counters, who people are.
 
 Shared apps never import tenant apps; a tenant app registers here in `AppConfig.ready()`.
 """
@@ -6,6 +6,7 @@ Shared apps never import tenant apps; a tenant app registers here in `AppConfig.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import UUID
 
 from shared_apps.tenants.context import TenantRef
 
@@ -31,7 +32,13 @@ class Seeder(Protocol):
 
 Exporter = Callable[[], Iterable[tuple[str, Iterable[dict[str, Any]]]]]
 UsageCounter = Callable[[], int]
-PersonFinder = Callable[[str], bool]
+PersonFinder = Callable[[str], UUID | int | None]
+
+
+class PasswordCheck(Protocol):
+    """Refuses a password that a person may not have, with Django's ValidationError."""
+
+    def __call__(self, *, password: str, email: str, full_name: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ _seeders: dict[str, _Registered] = {}
 _exporters: dict[str, Exporter] = {}
 _usage_counters: dict[str, UsageCounter] = {}
 _person_finders: dict[str, PersonFinder] = {}
+_password_checks: dict[str, PasswordCheck] = {}
 
 
 def register_seeder(name: str, function: Seeder, *, order: int = 100) -> None:
@@ -66,13 +74,37 @@ def register_usage_counter(name: str, function: UsageCounter) -> None:
 
 
 def register_person_finder(name: str, function: PersonFinder) -> None:
-    """Tell whether an e-mail address may log in at the tenant that is set."""
+    """Tell the key of whoever may log in with an e-mail address at the tenant that is set."""
     _person_finders[name] = function
+
+
+def find_person(email: str) -> UUID | int | None:
+    """The key of the person who may log in with this address at the tenant that is set."""
+    found = (find(email) for find in _person_finders.values())
+    return next((key for key in found if key is not None), None)
 
 
 def has_person(email: str) -> bool:
     """Whether this address may log in at the tenant that is set."""
-    return any(find(email) for find in _person_finders.values())
+    return find_person(email) is not None
+
+
+def register_password_check(name: str, function: PasswordCheck) -> None:
+    """Say which passwords people may not have; asked before there is a tenant to have them in."""
+    _password_checks[name] = function
+
+
+def check_password(*, password: str, email: str, full_name: str) -> None:
+    """Refuse a password that the owner of a new tenant may not have.
+
+    Args:
+        password: in clear text.
+        email, full_name: the owner's, to compare it with.
+    Raises:
+        ValidationError (Django's): the sentences say what is wrong with it.
+    """
+    for check in _password_checks.values():
+        check(password=password, email=email, full_name=full_name)
 
 
 def seeders() -> list[tuple[str, Seeder]]:

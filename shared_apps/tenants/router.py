@@ -1,5 +1,8 @@
 """Django's database router: which tables belong where, and the context checked for each query."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -11,6 +14,8 @@ from django_tenants.routers import TenantSyncRouter
 
 from shared_apps.tenants import context
 from shared_apps.tenants.errors import NoTenant, WrongSchema, WrongTenant
+
+_OWNER = "owner"  # schemas.OWNER, which can't be imported before the models are
 
 
 @lru_cache(maxsize=1)
@@ -51,16 +56,33 @@ def is_foreign(made_in: UUID | None, tenant: context.TenantRef) -> bool:
     return made_in is not None and made_in is not tenant.uuid and made_in != tenant.uuid
 
 
+# Migrations run over the owner's connection; a data migration rarely says `using`.
+_routed_to_owner: ContextVar[bool] = ContextVar("terrace_routed_to_owner", default=False)
+
+
+@contextmanager
+def routed_to_owner() -> Iterator[None]:
+    """Send every query without `using` over the owner's connection, to the schema it is set to.
+
+    For migrations alone: the context's checks don't apply, since no tenant is set.
+    """
+    token = _routed_to_owner.set(True)
+    try:
+        yield
+    finally:
+        _routed_to_owner.reset(token)
+
+
 class TenantRouter(TenantSyncRouter):  # type: ignore[misc]
     """Refuses, by name, a query that the locks would only let fail."""
 
-    def db_for_read(self, model: type[Model], **hints: Any) -> None:
-        """Check the context; the connection is Django's choice."""
-        self._check(model, hints)
+    def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
+        """Check the context; the connection is Django's choice, save in a migration."""
+        return self._check(model, hints)
 
-    def db_for_write(self, model: type[Model], **hints: Any) -> None:
-        """Check the context; the connection is Django's choice."""
-        self._check(model, hints)
+    def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
+        """Check the context; the connection is Django's choice, save in a migration."""
+        return self._check(model, hints)
 
     def allow_relation(self, first: Model, second: Model, **hints: Any) -> bool | None:
         """Refuse to tie objects of two tenants together."""
@@ -79,14 +101,16 @@ class TenantRouter(TenantSyncRouter):  # type: ignore[misc]
         allowed: bool | None = super().allow_migrate(db, app_label, model_name, **hints)
         return allowed
 
-    def _check(self, model: type[Model], hints: dict[str, Any]) -> None:
+    def _check(self, model: type[Model], hints: dict[str, Any]) -> str | None:
         shared, tenant_labels = _labels()
         label = model._meta.app_label
         tenant = context.current_tenant()
         if label in tenant_labels:
             if tenant is None:
+                if _routed_to_owner.get():
+                    return _OWNER
                 if label in shared:
-                    return
+                    return None
                 raise NoTenant(
                     f"{model.__name__} is tenant data and no tenant is set. "
                     "Enter one with `with context.run_in(tenant):`."
@@ -104,3 +128,6 @@ class TenantRouter(TenantSyncRouter):  # type: ignore[misc]
                 f"{model.__name__} is in the public schema, which a tenant can't see. "
                 "Wrap the query in `with context.run_in_public():`."
             )
+        elif tenant is None and _routed_to_owner.get():
+            return _OWNER
+        return None

@@ -32,3 +32,9 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
         : "That did not work, and nothing was changed. Try again in a moment.";
   showToast(sentence, "error");
 });
+
+// allauth's scripts: the person closed the browser's window, or the device has no such passkey.
+document.addEventListener("allauth.error", (event) => {
+  event.preventDefault();
+  showToast("The passkey was not used, and nothing was changed. Try again, or take another way.", "error");
+});

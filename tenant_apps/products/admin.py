@@ -140,6 +140,8 @@ class ProductAdmin(TrailAdmin):
     list_per_page = 30
     show_full_result_count = False
     search_fields = ("title", "handle", "vendor")
+    # The model's own, which a query with sums over variants drops.
+    ordering = ("title", "id")
     fieldsets = (
         (None, {"fields": ("title", "description_html", "category", "tags")}),
         ("What it is", {"fields": ("vendor", "product_type", "is_gift_card")}),

@@ -9,7 +9,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from tenant_apps.activity.admin import TrailAdmin
-from tenant_apps.users import invitations, membership, roles
+from tenant_apps.users import invitations, membership, roles, second_factors
 from tenant_apps.users.errors import MembershipError
 from tenant_apps.users.models import Invitation, Role, User
 from tenant_apps.users.permissions import OWNER, registered_permissions
@@ -55,7 +55,7 @@ class UserAdmin(PeopleAdmin):
     search_fields = ("full_name", "email")
     fields = ("full_name", "email", "role", "is_active", "joined_at", "last_login")
     readonly_fields = ("email", "is_active", "joined_at", "last_login")
-    actions = ("deactivate", "reactivate")
+    actions = ("deactivate", "reactivate", "remove_second_factors")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -96,6 +96,17 @@ class UserAdmin(PeopleAdmin):
             queryset.select_related("role"),
             lambda person: membership.reactivate_person(person=person, by=by),
             "active again",
+        )
+
+    @action(description="Take their second factors away", permissions=["change"])  # type: ignore[untyped-decorator]  # unfold has no types
+    def remove_second_factors(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """For people who have lost their phone or key. Their password is enough again."""
+        by = cast("User", request.user)
+        self.for_each(
+            request,
+            queryset.select_related("role"),
+            lambda person: second_factors.remove_second_factors(person=person, by=by),
+            "without second factors",
         )
 
 

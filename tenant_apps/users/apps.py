@@ -6,8 +6,12 @@ class UsersConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        from shared_apps.tenants.registry import register_person_finder, register_seeder
-        from tenant_apps.users import membership, seeding
+        from shared_apps.tenants.registry import (
+            register_password_check,
+            register_person_finder,
+            register_seeder,
+        )
+        from tenant_apps.users import membership, passwords, seeding
         from tenant_apps.users.permissions import Permission, register_permissions
 
         register_permissions(
@@ -16,4 +20,5 @@ class UsersConfig(AppConfig):
             Permission("users.manage_people", "Invite people and change roles", roles=("admin",)),
         )
         register_seeder("users", seeding.seed_roles_and_owner, order=0)
-        register_person_finder("users", membership.may_log_in)
+        register_person_finder("users", membership.find_person)
+        register_password_check("users", passwords.check_password)

@@ -1,13 +1,11 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth.password_validation import (
-    password_validators_help_text_html,
-    validate_password,
-)
+from django.contrib.auth.password_validation import password_validators_help_text_html
 from django.http import HttpRequest
 
 from tenant_apps.users.models import User
+from tenant_apps.users.passwords import check_password
 
 
 class NameForm(forms.Form):
@@ -42,9 +40,9 @@ class AcceptInvitationForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if password := cleaned.get("password"):
-            person = User(email=self.email, full_name=cleaned.get("full_name", ""))
+            full_name = cleaned.get("full_name", "")
             try:
-                validate_password(password, person)
+                check_password(password=password, email=self.email, full_name=full_name)
             except forms.ValidationError as error:
                 self.add_error("password", error)
         return cleaned

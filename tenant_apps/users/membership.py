@@ -1,5 +1,7 @@
 """Who belongs to the workspace, and with which role. Each verb runs in the tenant's schema."""
 
+from uuid import UUID
+
 from allauth.account.models import EmailAddress
 from django.db import transaction
 from django.db.models import Q
@@ -45,10 +47,12 @@ def add_person(
     return user
 
 
-def may_log_in(email: str) -> bool:
-    """Whether somebody with this address may log in here; asked by the public site."""
-    known: bool = User.objects.active().filter(email=email).exists()
-    return known
+def find_person(email: str) -> UUID | None:
+    """The key of the person who may log in here with this address; asked by the public site."""
+    key: UUID | None = (
+        User.objects.active().filter(email=email).values_list("pk", flat=True).first()
+    )
+    return key
 
 
 def change_role(*, person: User, role: Role, by: User) -> User:

@@ -3,7 +3,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from shared_apps.tenants.tasks import tenant_task
-from tenant_apps.users import invitations, letters
+from tenant_apps.users import invitations, letters, password_letters
 from tenant_apps.users.models import Invitation
 
 # A mail server that is down is tried again for about half an hour.
@@ -25,3 +25,8 @@ def send_invitation_letter(invitation_id: str) -> None:
 @tenant_task(**_TRIES)
 def send_letter(*, subject: str, text: str, html: str, sender: str, to: list[str]) -> None:
     letters.send_letter(subject=subject, text=text, html=html, sender=sender, to=to)
+
+
+@tenant_task(**_TRIES)
+def send_password_letters(email: str) -> None:
+    password_letters.send_letters(email=email)

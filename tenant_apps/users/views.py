@@ -42,7 +42,8 @@ def welcome(request: HttpRequest) -> HttpResponse:
         return _closed_door(
             request,
             "This link does not open the door",
-            "The person that this link belongs to is no longer in this workspace.",
+            "The person that this link belongs to is no longer in this workspace. Ask an owner or "
+            "admin to let you in again.",
         )
     login(request, person, backend=BACKEND)
     messages.success(request, f"Welcome, {person.get_short_name()}. This is your workspace.")

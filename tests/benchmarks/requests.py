@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -36,6 +35,7 @@ from urllib.parse import urlsplit
 import psycopg
 import redis
 
+from config.launcher.outside_programs import WRK
 from tests.benchmarks.copying import copy_schema
 from tests.benchmarks.databases import Database, plain_database, settle, terrace_database
 from tests.benchmarks.report import Report
@@ -57,9 +57,10 @@ MEMORY_TENANTS = 1000
 MAX_WORKER_MIB = 200
 MAX_BACKEND_MIB = 48
 
-# The same for each variant.
-GUNICORN_WORKERS = 2
-GUNICORN_THREADS = 2
+# The same for each variant. One worker: of two, either may get all of wrk's four connections, and a
+# variant is then half as fast in one round as in the next.
+GUNICORN_WORKERS = 1
+GUNICORN_THREADS = 4
 WRK_CONNECTIONS = 4
 
 
@@ -420,7 +421,7 @@ def run_wrk(port: int, path: str, hosts: list[str], *, seconds: int) -> float:
     """Requests per second. Raises RuntimeError where any answer was an error."""
     script = str(Path(__file__).with_name("rotate.lua"))
     command = [
-        "wrk", "-t1", f"-c{WRK_CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s",
+        str(WRK.find()), "-t1", f"-c{WRK_CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s",
         "-s", script, f"http://127.0.0.1:{port}", "--", path, *hosts,
     ]  # fmt: skip
     done = subprocess.run(
@@ -624,10 +625,11 @@ def main() -> int:
     missing = [name for name in needed if not os.environ.get(name)]
     if missing:
         parser.error(f"{', '.join(missing)} must be set; `./terrace bench requests` sets them.")
-    if "wrk" in parts and not shutil.which("wrk"):
+    if "wrk" in parts and not WRK.find():
+        others = ",".join(part for part in PARTS if part != "wrk")
         parser.error(
-            "wrk is not installed. Install it (Debian, Ubuntu: apt-get install wrk; macOS: brew "
-            "install wrk), or leave that part out: --parts in-process,wire,memory"
+            f"{WRK.missing} Install it with: {WRK.install_command}\n"
+            f"Or leave that part out: ./terrace bench requests --parts {others}"
         )
     return run(parts, QUICK if arguments.quick else FULL)
 

@@ -1,7 +1,8 @@
 """A street of its own for the browser: database, web server and worker, and a Chromium.
 
-The pages are what visitors get: DEBUG is off, the policy is the strict one, tasks go through the
-queue. Screenshots are written to test-results/ for people to look at.
+It begins with the demo tenants acme and globex, as `./terrace up` does. The pages are what visitors
+get: DEBUG is off, the policy is the strict one, tasks go through the queue. Screenshots are written
+to test-results/ for people to look at.
 """
 
 import contextlib
@@ -15,6 +16,8 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default as default_policy
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -41,13 +44,11 @@ T = TypeVar("T")
 
 
 @dataclass
-class Street:
-    """What is running, and where."""
+class Place:
+    """A running Terrace, and where its mails are."""
 
     port: int
     mail_folder: Path
-    worker: subprocess.Popen[bytes]
-    database_url: str
 
     def url(self, path: str, subdomain: str = "") -> str:
         """A page of the public site, or of a tenant."""
@@ -55,15 +56,24 @@ class Street:
         return f"http://{host}:{self.port}{path}"
 
     def letter_to(self, email: str) -> str:
-        """The newest mail to this address, when it has come."""
+        """The text of the newest mail to this address, when it has come."""
         return _wait_for(lambda: self._newest_letter(email), f"a mail to {email}")
 
     def _newest_letter(self, email: str) -> str | None:
-        files = sorted(self.mail_folder.glob("*"), key=lambda path: path.stat().st_mtime_ns)
-        for letter in (path.read_text() for path in reversed(files)):
-            if f"To: {email}" in letter and letter.rstrip().endswith("-" * 79):
-                return letter
+        for path in sorted(self.mail_folder.glob("*.eml"), reverse=True):
+            letter = message_from_bytes(path.read_bytes(), policy=default_policy)
+            text = letter.get_body(("plain",))
+            if letter["To"] == email and text is not None:
+                return str(text.get_content())
         return None
+
+
+@dataclass
+class Street(Place):
+    """The one of these tests, whose worker and database are at hand."""
+
+    worker: subprocess.Popen[bytes]
+    database_url: str
 
     def empty_pool(self) -> None:
         """Take the ready schemas away, so that the next workspace has to be built."""
@@ -97,12 +107,12 @@ def street(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)'.encode())
     bootstrap_database(superuser_url, database=database)
-    port = _free_port()
+    port = free_port()
     environment = _environment(database, port, folder, worker_id)
     with redis.Redis.from_url(environment["REDIS_URL"]) as client:
         client.flushdb()
     with contextlib.ExitStack() as stack:
-        _run(["manage.py", "migrate", "--verbosity", "0"], environment)
+        _prepare(environment, folder / "prepare.log")
         gunicorn = ["-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "6"]
         worker = ["-m", "celery", "--app", "config", "worker", "--pool", "solo"]
         web = _start([*gunicorn, "config.wsgi:application"], environment, folder / "web.log")
@@ -213,15 +223,26 @@ def _with_path(url: str, database: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody has now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
 
 
-def _run(arguments: list[str], environment: dict[str, str]) -> None:
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True)
+def _prepare(environment: dict[str, str], log: Path) -> None:
+    """Migrate, and seed acme and globex, with the settings in which seed_demo runs."""
+    with log.open("wb") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "config.launcher.preparing"],
+            cwd=ROOT,
+            env={**environment, "DJANGO_SETTINGS_MODULE": "config.settings.local"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    assert done.returncode == 0, log.read_text()
 
 
 def _start(arguments: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:

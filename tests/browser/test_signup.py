@@ -3,16 +3,16 @@
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
-from tests.browser.conftest import Street, Theme, Visit, VisitMaker, code_in
+from tests.browser.conftest import Place, Street, Theme, Visit, VisitMaker, code_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ENTERED = re.compile(r"^http://[a-z-]+\.localhost:\d+/$")
 WINDOWS = [("light", False), ("dark", True)]
 
 
-def prove_address(visit: Visit, street: Street, email: str) -> None:
+def prove_address(visit: Visit, street: Place, email: str) -> None:
     """Step 1: the address, and the digits of the mail."""
     page = visit.page
     page.goto(street.url("/sign-up/"))
@@ -145,6 +145,37 @@ def test_progress_page_leads_inside_when_the_pool_is_empty(
     expect(ann.page.get_by_text("Welcome, Ann.")).to_be_visible()
 
 
+@pytest.mark.parametrize("trouble", ["silent", "unreachable", "refused"])
+def test_progress_page_asks_again_where_no_events_come(
+    street: Street, visit: VisitMaker, trouble: str
+) -> None:
+    """A proxy that holds events back, a connection that breaks, a server that won't."""
+    ann = visit()
+    page = ann.page
+
+    def withhold(route: Route) -> None:
+        if trouble == "unreachable":
+            route.abort()
+        elif trouble == "refused":
+            route.fulfill(status=503)
+
+    page.route("**/sign-up/progress/events/", withhold)
+    prove_address(ann, street, f"{trouble}@example.com")
+    fill_wish(ann, name="Patient House", subdomain=f"patient-{trouble}")
+    with street.worker_asleep():
+        street.empty_pool()
+        # It asks, is told that nothing has changed, and asks again.
+        with page.expect_request("**/sign-up/progress/state/"):
+            page.get_by_role("button", name="Create the workspace").click()
+        with page.expect_request("**/sign-up/progress/state/"):
+            pass
+        expect(page.get_by_role("heading", name="Patient House is being made")).to_be_visible()
+    expect(page).to_have_url(street.url("/", f"patient-{trouble}"), timeout=30_000)
+    expect(page.get_by_text("Welcome, Ann.")).to_be_visible()
+    # The browser says that it could not load them, which is what was wanted here.
+    ann.complaints[:] = [one for one in ann.complaints if "Failed to load resource" not in one]
+
+
 def test_link_of_the_mail_works_in_another_browser(street: Street, visit: VisitMaker) -> None:
     desk, phone = visit(), visit(phone=True)
     desk.page.goto(street.url("/sign-up/"))
@@ -153,6 +184,9 @@ def test_link_of_the_mail_works_in_another_browser(street: Street, visit: VisitM
     link = re.search(r"http://localhost:\d+/sign-up/link/\S+", street.letter_to("two@example.com"))
     assert link
     phone.page.goto(link[0])
+    expect(phone.page.get_by_text("Go on with two@example.com")).to_be_visible()
+    phone.screenshot("link")
+    phone.page.get_by_role("button", name="Go on").click()
     expect(phone.page.get_by_role("heading", name="Your workspace")).to_be_visible()
 
 

@@ -70,6 +70,8 @@ FILL = {
     "begin: the grant": _TABLE.format("pg_auth_members"),
     "make: the tables": _TABLE.format("pg_index"),
 }
+# The process that runs the verb (web for sign_up, a worker for go_on and fill), the backend of
+# PostgreSQL that works for it, and PostgreSQL's first process.
 VICTIMS = ("process", "backend", "postmaster")
 
 
@@ -87,7 +89,7 @@ class Run:
 
 
 def _runs() -> list[Run]:
-    """Each step with each victim, twice for processes and backends; the rest at random moments."""
+    """Each step with each victim, twice for web and worker; the rest at random moments."""
     steps = [(verb, step) for verb, found in _STEPS.items() for step in found]
     caught = [(verb, step, victim) for victim in VICTIMS for verb, step in steps]
     caught += [(verb, step, "process") for verb, step in steps]
@@ -207,6 +209,19 @@ def street() -> Iterator[Street]:
         yield Street(home, stack)
 
 
+def test_hundred_runs_kill_each_process_at_each_step() -> None:
+    planned = [(run.verb, run.step, run.victim) for run in _runs()]
+    assert len(planned) >= 100
+    each = {
+        (verb, step, victim)
+        for verb, steps in _STEPS.items()
+        for step in steps
+        for victim in VICTIMS
+    }
+    assert each <= set(planned)
+    assert {victim for _, step, victim in planned if step == "random moment"} == set(VICTIMS)
+
+
 @pytest.mark.parametrize("run", _runs(), ids=str)
 def test_killed_provisioning_leaves_no_half_tenant(street: Street, run: Run) -> None:
     request_id, subdomain = uuid4(), f"house-{run.number:03}"
@@ -249,7 +264,9 @@ def _kill_during(street: Street, run: Run, **arguments: object) -> None:
         _hold(holder, _STEPS[run.verb][run.step])
         pid = street.start(run.verb, **arguments)
         _wait_until_caught(street, pid)
-        _kill(street, run.victim, pid)
+        status = _kill(street, run.victim, pid)
+        # It was in the middle of it: nothing that it still had to do was done.
+        assert run.victim != "process" or status == -signal.SIGKILL
 
 
 def _hold(holder: psycopg.Connection[Any], what: str) -> None:
@@ -277,7 +294,8 @@ def _waiting_backends(connection: psycopg.Connection[Any]) -> list[int]:
     return [pid for (pid,) in found.fetchall()]
 
 
-def _kill(street: Street, victim: str, pid: int) -> None:
+def _kill(street: Street, victim: str, pid: int) -> int:
+    """Kill the victim; how the process that runs the verb ended."""
     if victim == "postmaster":
         street.kill_postmaster()
     elif victim == "backend":
@@ -285,7 +303,7 @@ def _kill(street: Street, victim: str, pid: int) -> None:
     else:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    street.wait(pid)
+    return street.wait(pid)
 
 
 def _kill_backend(street: Street) -> None:

@@ -25,7 +25,9 @@ import pytest
 
 from config.embedded.processes import is_alive, start_process
 from config.launcher.benchmarks import list_benchmarks
+from config.launcher.checking import Check, _checks, _run
 from config.launcher.environment import BadEnvironmentFile, read_environment_file
+from config.launcher.outside_programs import NEEDS, WRK
 from config.launcher.running import StepFailed, hold_port
 from config.launcher.supervising import Child, ChildEnded, Supervisor
 
@@ -326,6 +328,21 @@ def test_every_variable_of_the_settings_is_explained() -> None:
     assert read - explained == set()
 
 
+def test_check_asks_a_migrated_database() -> None:
+    (deployment,) = [one for one in _checks(ROOT) if one.name == "deployment"]
+    verbs = [command[2] for command in deployment.commands]
+    assert verbs == ["migrate", "check"]
+    assert {"--deploy", "--database", "default"} <= set(deployment.commands[1])
+
+
+def test_a_check_stops_at_the_command_that_fails() -> None:
+    fails, works = ((sys.executable, "-c", f"print({n}); raise SystemExit({n})") for n in (3, 0))
+    outcome = _run(Check("two", [works, fails, works]), ROOT, os.environ)
+    assert not outcome.passed
+    assert outcome.said.split() == ["0", "3"]
+    assert _run(Check("one", [works]), ROOT, os.environ).passed
+
+
 def test_a_busy_port_makes_way_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
@@ -350,6 +367,42 @@ def test_benchmarks_are_listed_with_their_first_line() -> None:
     assert "requests" in listed
     assert all(listed.values())
     assert "report" not in listed
+
+
+def test_benchmark_without_its_program_says_how_to_get_it(tmp_path: Path) -> None:
+    """As long as nothing was started: the program is looked for first."""
+    env = {**os.environ, "PATH": str(tmp_path)}
+    for name in SERVERS:
+        env.setdefault(name, "postgresql://nobody@127.0.0.1:1/none")
+    run = (
+        "import sys\n"
+        "from config.launcher import outside_programs\n"
+        "outside_programs.SYSTEM_FOLDERS = ()\n"
+        "from tests.benchmarks import requests\n"
+        "sys.argv = ['requests', '--parts', 'wrk']\n"
+        "sys.exit(requests.main())\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", run],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 2, answer.stderr
+    assert "No wrk was found. Install it with: " in answer.stderr
+    assert "apt-get install -y wrk" in answer.stderr
+    assert "--parts in-process,wire,memory" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_programs_of_tests_name_how_to_install_them() -> None:
+    commands = {need.marker: need.install_command for need in NEEDS}
+    assert "apt-get install -y chromium libatomic1, or without root: " in commands["browser"]
+    assert commands["browser"].endswith("-m playwright install chromium")
+    assert commands["pooler"].endswith("apt-get install -y pgbouncer")
+    assert WRK not in NEEDS
 
 
 # --- Supervising -------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ from django.urls import include, path
 
 from shared_apps.tenants import context
 from shared_apps.tenants.errors import TenancyError
+from shared_apps.tenants.models import Tenant
+from tenant_apps.articles.models import Article
 from tests.isolation.probe.models import Note
 
 logger = logging.getLogger("tests.careless")
@@ -195,6 +197,20 @@ def upload(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"name": name})
 
 
+def next_door(request: HttpRequest) -> JsonResponse:
+    """Changes a row, a relation or a file of the tenant that the client names, as no view may."""
+    with context.run_in_public():
+        neighbour = Tenant.objects.get(subdomain=request.GET["tenant"]).ref
+    with context.run_in(neighbour):
+        if request.GET["change"] == "file":
+            default_storage.save("next-door.txt", ContentFile(b"changed"))
+        elif request.GET["change"] == "relation":
+            Article.objects.get().tags.clear()
+        else:
+            Article.objects.update(excerpt="changed")
+    return JsonResponse({})
+
+
 def log(request: HttpRequest) -> JsonResponse:
     """Writes a line into the log."""
     logger.info("a line of %s", request.GET["q"])
@@ -224,6 +240,7 @@ urlpatterns = [
     path("careless/cached", cached),
     path("careless/signed", signed),
     path("careless/upload", upload),
+    path("careless/next-door", next_door),
     path("careless/log", log),
     path("careless/who", who),
     path("", include("config.urls_tenant")),

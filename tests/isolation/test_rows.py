@@ -1,9 +1,10 @@
-"""Leak list 1, 8, 10, 11, 14: rows, however they are asked for."""
+"""Leak list 1, 7 to 11, 14: rows, however they are asked for."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, ProgrammingError, connection, connections, transaction
@@ -12,6 +13,9 @@ from django.test import Client
 from shared_apps.tenants import context
 from shared_apps.tenants.errors import NoTenant, TenantNotFound, WrongSchema, WrongTenant
 from shared_apps.tenants.models import Tenant
+from tenant_apps.users.backends import EmailBackend
+from tenant_apps.users.models import Role, User
+from tenant_apps.users.roles import get_role
 from tests.isolation.conftest import Cast, left_on_connection, superuser
 from tests.isolation.probe.models import Note, Tag
 
@@ -92,6 +96,81 @@ def test_erased_tenants_role_is_an_error_by_name(planted: Cast) -> None:
 
 def _as_dict(tenant: context.TenantRef) -> dict[str, Any]:
     return {name: getattr(tenant, name) for name in tenant.__slots__}
+
+
+# --- 7: roles and permissions, which stand for content types and auth_permission -------------------
+
+PERSON = UUID("00000000-0000-7000-8000-000000000007")
+ROLE = 9_000_007
+GRANTS = {"acme": "articles.publish_article", "globex": "products.import_products"}
+
+
+@pytest.fixture
+def same_person(planted: Cast) -> Iterator[Cast]:
+    """A person and a role of the same keys in both; what the role is called and grants is not."""
+    for subdomain, tenant in planted.items():
+        with context.run_in(tenant), transaction.atomic():
+            role = Role.objects.create(
+                id=ROLE, slug="clerk", name=f"{subdomain}-clerk", permissions=[GRANTS[subdomain]]
+            )
+            User.objects.create(id=PERSON, email="same@example.com", full_name="Sam", role=role)
+    yield planted
+    for tenant in planted.values():
+        with context.run_in(tenant), transaction.atomic():
+            User.objects.filter(pk=PERSON).delete()
+            Role.objects.filter(pk=ROLE).delete()
+
+
+def _by_turns(cast: Cast, read: Callable[[], Any], *, times: int) -> dict[str, list[Any]]:
+    """What one thread for each tenant reads, when each step of one comes between two of the other."""
+    barrier = threading.Barrier(len(cast), timeout=20)
+
+    def work(tenant: context.TenantRef) -> list[Any]:
+        seen = []
+        try:
+            for _ in range(times):
+                barrier.wait()
+                with context.run_in(tenant):
+                    barrier.wait()
+                    seen.append(read())
+                    barrier.wait()
+        except BaseException:
+            barrier.abort()  # else the other thread waits for its turn in vain
+            raise
+        finally:
+            connection.close()
+        return seen
+
+    with ThreadPoolExecutor(len(cast)) as pool:
+        answers = {name: pool.submit(work, tenant) for name, tenant in cast.items()}
+        return {name: answer.result() for name, answer in answers.items()}
+
+
+def test_roles_read_by_turns_grant_what_their_own_tenant_says(same_person: Cast) -> None:
+    def read() -> Any:
+        person = EmailBackend().get_user(PERSON)
+        assert person is not None
+        granted = [name for name in GRANTS.values() if person.has_perm(name)]
+        modules = [name for name in ("articles", "products") if person.has_module_perms(name)]
+        return person.role.name, granted, modules, get_role("clerk").permissions
+
+    for subdomain, seen in _by_turns(same_person, read, times=25).items():
+        granted = [GRANTS[subdomain]]
+        expected = (f"{subdomain}-clerk", granted, [granted[0].partition(".")[0]], granted)
+        assert seen == [expected] * 25
+
+
+def test_roles_in_one_cache_for_all_would_be_mixed_up(same_person: Cast) -> None:
+    """The control: by key in the process, as Django keeps content types, one reads the other's."""
+    kept: dict[int, Role] = {}
+
+    def read() -> str:
+        if ROLE not in kept:
+            kept[ROLE] = Role.objects.get(pk=ROLE)
+        return str(kept[ROLE].name)
+
+    seen = _by_turns(same_person, read, times=5)
+    assert seen["acme"][-1] == seen["globex"][-1], seen
 
 
 # --- 8: prepared statements ------------------------------------------------------------------------

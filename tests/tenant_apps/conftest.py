@@ -4,9 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
-from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from config.celery import app as celery_app
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.articles import publishing, writing
@@ -75,17 +73,6 @@ def make_steward(people: People) -> User:
         password=PASSWORD,
         email_confirmed=True,
     )
-
-
-@pytest.fixture
-def letters_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
-) -> DjangoCaptureOnCommitCallbacks:
-    """`with letters_at_once(execute=True):` tasks that the block publishes are done at its end."""
-    monkeypatch.setitem(celery_app.conf, "task_always_eager", True)
-    monkeypatch.setitem(celery_app.conf, "task_eager_propagates", True)
-    return django_capture_on_commit_callbacks
 
 
 LoggedIn = Callable[[str], Client]

@@ -1,5 +1,6 @@
 """The engine's rows in the public schema."""
 
+from shared_apps.tenants.models.fleet import FleetMigration, FleetRun, FleetState
 from shared_apps.tenants.models.provisioning import (
     Provisioning,
     ProvisioningState,
@@ -12,6 +13,9 @@ from shared_apps.tenants.models.tenants import Status, StatusChange, Tenant
 from shared_apps.tenants.tasks.models import PeriodicRun
 
 __all__ = [
+    "FleetMigration",
+    "FleetRun",
+    "FleetState",
     "PeriodicRun",
     "Provisioning",
     "ProvisioningState",

@@ -45,6 +45,7 @@ class _Locked:
 
     terrace: "DatabaseWrapper | None" = None
     _ran_in: context.TenantRef | None = None
+    _asks_at_fetch = False
 
     def _execute_send(
         self, query: Any, *, force_extended: bool = False, binary: Any = None
@@ -109,17 +110,20 @@ class _Locked:
 
     def fetchone(self) -> Any:
         """The next row. Raises WrongTenant where another tenant asked for it."""
-        self._check_reader()
+        if _current_tenant() is not self._ran_in or self._asks_at_fetch:
+            self._check_reader()
         return super().fetchone()  # type: ignore[misc]
 
     def fetchmany(self, size: int = 0) -> Any:
         """The next rows. Raises WrongTenant where another tenant asked for them."""
-        self._check_reader()
+        if _current_tenant() is not self._ran_in or self._asks_at_fetch:
+            self._check_reader()
         return super().fetchmany(size)  # type: ignore[misc]
 
     def fetchall(self) -> Any:
         """The other rows. Raises WrongTenant where another tenant asked for them."""
-        self._check_reader()
+        if _current_tenant() is not self._ran_in or self._asks_at_fetch:
+            self._check_reader()
         return super().fetchall()  # type: ignore[misc]
 
     def __next__(self) -> Any:
@@ -147,6 +151,8 @@ class _Locked:
 class _LockedNamed(_Locked):
     """A named cursor asks the server at each fetch, so the lock must stand then, too."""
 
+    _asks_at_fetch = True
+
     def _check_reader(self) -> None:
         super()._check_reader()
         if self.terrace is not None:
@@ -169,9 +175,13 @@ class LockedCursor(_Locked, django_tenants_base.original_backend.Cursor):  # typ
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         """Send one statement, under the lock of the tenant that is set."""
         terrace = self.terrace
-        if terrace is None or self._pgconn.transaction_status != IDLE:
+        if terrace is None:
             return super().execute(query, params, **options)
-        self._ran_in = context.current_tenant()
+        tenant = self._ran_in = _current_tenant()
+        if self._pgconn.transaction_status != IDLE:
+            if not terrace.is_locked_to(tenant):
+                terrace.lock(tenant)
+            return super(_Locked, self).execute(query, params, **options)
         self._lock = terrace.lock_to_begin(self._ran_in)
         try:
             answer = super(_Locked, self).execute(query, params, **options)
@@ -234,8 +244,12 @@ class LockedServerBindingServerSideCursor(_LockedNamed, psycopg.ServerCursor[Any
     """A named cursor of one transaction, with parameters bound by the server."""
 
 
+_current_tenant = context.current_tenant
+_PUBLIC: str = settings.PUBLIC_SCHEMA_NAME
+
+
 def _schema(tenant: context.TenantRef | None) -> str:
-    return tenant.schema_name if tenant is not None else settings.PUBLIC_SCHEMA_NAME
+    return tenant.schema_name if tenant is not None else _PUBLIC
 
 
 # BEGIN, SET LOCAL ROLE, SET LOCAL search_path.
@@ -463,6 +477,11 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
             self._send_lock(wanted, begin=False)
         return False
 
+    def is_locked_to(self, wanted: context.TenantRef | None) -> bool:
+        """Whether the running transaction is `wanted`'s, so far as is known. Asks nobody."""
+        name = wanted.schema_name if wanted is not None else _PUBLIC
+        return self._locked_to == name
+
     def lock_if_open(self, wanted: context.TenantRef | None) -> None:
         """Make the running transaction `wanted`'s, if there is one."""
         if self.connection is not None and self.connection.pgconn.transaction_status == INTRANS:
@@ -561,8 +580,20 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
         self._locked_to = None
 
     def _commit(self) -> None:
+        """COMMIT over the pgconn: psycopg's own way there costs more than PostgreSQL's answer."""
         self._locked_to = None
-        super()._commit()
+        if self._is_owner or self.connection is None or self.queries_logged:
+            super()._commit()
+            return
+        with self.wrap_database_errors:
+            pgconn = self.connection.pgconn
+            status = pgconn.transaction_status
+            if status not in (INTRANS, INERROR):  # idle, busy or lost: psycopg says which
+                self.connection.commit()
+                return
+            result = pgconn.exec_(b"COMMIT")
+            if result.status != ExecStatus.COMMAND_OK:
+                raise pg_errors.error_from_result(result, encoding="utf-8")
 
     def _rollback(self) -> None:
         self._locked_to = None

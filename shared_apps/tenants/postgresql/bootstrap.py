@@ -1,13 +1,15 @@
 """Makes an empty PostgreSQL server fit for Terrace: two login roles, a database, the hardening.
 
-Needs a superuser, once. On a managed server whose administrator is none, the parts that are refused
-are named in the answer, and a system check names them again. Plain psycopg: it runs before Django.
+Needs a superuser, once. On a managed server whose administrator is none, but may make roles and
+databases, the parts that are refused are named in the answer, and a system check names them again.
+Plain psycopg: it runs before Django.
 """
 
 from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import sql
+from psycopg.errors import Diagnostic
 
 _ONE_AT_A_TIME = 7_377_233
 EXTENSIONS = ("pg_trgm", "unaccent", "btree_gin")
@@ -65,6 +67,9 @@ _ADVISORY_LOCKS = """
      ORDER BY 1
 """
 
+# Warnings that are refusals: privilege_not_granted, privilege_not_revoked.
+_NOTHING_DONE = frozenset({"01007", "01006"})
+
 # libpq's `options` don't pass a pooler, so the application's limits stand on its role.
 # The empty search_path is the last net: a statement that got past the locks finds no table.
 _APP_SETTINGS = {
@@ -83,6 +88,10 @@ class Bootstrapped:
     refused: list[str] = field(default_factory=list)
 
 
+class SuperuserNamed(ValueError):
+    """One of the platform's roles is the superuser itself, whose rights would be taken away."""
+
+
 def bootstrap_database(
     superuser_url: str,
     *,
@@ -95,22 +104,29 @@ def bootstrap_database(
     """Make roles, database and grants. Safe to repeat.
 
     Args:
-        superuser_url: a libpq URL of a superuser, to any database of the server.
+        superuser_url: a libpq URL of a superuser, or of one who may make roles and databases, to any
+            database of the server.
         owner: login role that owns everything and may make roles; for DDL alone.
         app: login role of the application: NOINHERIT, owns nothing.
         owner_password: set where the server asks for one.
         app_password: likewise.
     Raises:
+        SuperuserNamed: `owner` or `app` is the role that superuser_url logs in as.
         psycopg.Error: the server can't be reached, or refuses to make roles or the database.
     Runs in: the server's maintenance database, then the new database.
     """
     answer = Bootstrapped()
     with psycopg.connect(superuser_url, autocommit=True) as connection:
+        if connection.info.user in {owner, app}:
+            raise SuperuserNamed(
+                f"{connection.info.user!r} is the superuser: it would lose its rights. Name a role of "
+                "its own for the owner and for the application."
+            )
         # Roles belong to the whole server: two of these at once would alter the same rows, which
         # PostgreSQL refuses ("tuple concurrently updated"). Held until the connection closes.
         connection.execute("SELECT pg_advisory_lock(%s)", [_ONE_AT_A_TIME])
-        _make_role(connection, owner, "LOGIN CREATEROLE NOSUPERUSER INHERIT", owner_password)
-        _make_role(connection, app, "LOGIN NOCREATEROLE NOSUPERUSER NOINHERIT", app_password)
+        _make_role(connection, owner, "LOGIN CREATEROLE INHERIT", owner_password)
+        _make_role(connection, app, "LOGIN NOCREATEROLE NOINHERIT", app_password)
         for role, values in ((owner, _OWNER_SETTINGS), (app, _APP_SETTINGS)):
             for name, value in values.items():
                 # Names and values are this module's own literals.
@@ -155,12 +171,31 @@ def _make_role(
 ) -> None:
     exists = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone()
     verb = sql.SQL("ALTER ROLE {} {}" if exists else "CREATE ROLE {} {}")
+    by_superuser = _is_superuser(connection)
+    if by_superuser:
+        attributes = (
+            f"{attributes} NOSUPERUSER"  # nobody else may even say it of a role that exists
+        )
     # The attributes are this module's own literals.
     connection.execute(verb.format(sql.Identifier(name), sql.SQL(attributes)))
+    if not by_superuser:
+        # Whoever makes a role may give it away, and must have it to make something in its name.
+        connection.execute(
+            sql.SQL("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE").format(
+                sql.Identifier(name)
+            )
+        )
     if password is not None:
         connection.execute(
             sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(name), sql.Literal(password))
         )
+
+
+def _is_superuser(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+    row = connection.execute(
+        "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    return row == (True,)
 
 
 def _arrange_schemas(
@@ -217,8 +252,21 @@ def _harden(
         grant = f"GRANT EXECUTE ON FUNCTION {function} TO {whom}"
         statements.append(sql.SQL(grant).format(**names))
     statements += [sql.SQL(statement).format(**names) for statement in (*_CLOSED_VIEWS, *_GRANTS)]
+    # PostgreSQL only warns where somebody who may do something with an object revokes or grants more.
+    warnings: list[str] = []
+
+    def hear(notice: Diagnostic) -> None:
+        if notice.sqlstate in _NOTHING_DONE:
+            warnings.append(notice.message_primary or "")
+
+    connection.add_notice_handler(hear)
     for statement in statements:
+        warnings.clear()
         try:
             connection.execute(statement)
         except psycopg.Error as error:
-            answer.refused.append(f"{statement.as_string(connection)} can't be done: {error}")
+            warnings.append(str(error))
+        if warnings:
+            refused = f"{statement.as_string(connection)} can't be done: {warnings[0]}"
+            answer.refused.append(refused)
+    connection.remove_notice_handler(hear)

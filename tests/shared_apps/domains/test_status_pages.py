@@ -1,11 +1,16 @@
 """What a host answers instead of a page."""
 
+import json
+import re
+
 import pytest
 from django.test import Client, RequestFactory
+from pytest_django import Settings
 
 from shared_apps.domains import status_pages
+from shared_apps.domains.middleware import SERVED
 from shared_apps.tenants.context import TenantRef
-from shared_apps.tenants.models import Tenant
+from shared_apps.tenants.models import Status, Tenant
 
 UNKNOWN = ["nobody.localhost", "evil.example", "initech.acme.localhost", "a_b.localhost", "[::1]"]
 
@@ -47,6 +52,19 @@ def test_status_has_a_page_and_a_json_answer(
         assert not answer.cookies
 
 
+@pytest.mark.parametrize("status", ["suspended", "archived"])
+def test_closed_workspace_says_whom_to_write_to(
+    acme: TenantRef, settings: Settings, status: str
+) -> None:
+    settings.TERRACE_SUPPORT_EMAIL = "care@terrace.example"
+    stop(acme, status)
+    browser = Client(headers={"host": acme.hostname})
+    page = browser.get("/", headers={"accept": "text/html"}).content.decode()
+    assert '<a href="mailto:care@terrace.example">care@terrace.example</a>' in page
+    answer = browser.get("/", headers={"accept": "application/json"}).json()
+    assert "write to care@terrace.example to have it" in answer["detail"]
+
+
 def test_unknown_host_gets_the_same_404_to_the_byte(acme: TenantRef) -> None:
     stop(acme, "erased")
     answers = [Client(headers={"host": host}).get("/") for host in [*UNKNOWN, acme.hostname]]
@@ -59,12 +77,49 @@ def test_unknown_host_gets_the_same_404_to_the_byte(acme: TenantRef) -> None:
         assert name not in page
 
 
-def test_read_only_page_says_nothing_was_changed(acme: TenantRef) -> None:
-    request = RequestFactory().post("/articles/")
-    request.tenant = acme  # type: ignore[attr-defined]
-    answer = status_pages.render_status(request, "read_only")
-    assert answer.status_code == 403
-    assert "Nothing was changed" in answer.content.decode()
+def test_every_status_that_is_not_served_has_its_answer() -> None:
+    assert {status.value for status in Status} - SERVED - {"erased"} <= set(status_pages._STATUSES)
+
+
+@pytest.mark.parametrize("status", sorted(status_pages._STATUSES))
+def test_page_and_json_of_each_status_say_the_same(acme: TenantRef, status: str) -> None:
+    """Whatever statuses there come to be: the test above has the words of those there are."""
+    requests = RequestFactory()
+    asked = [requests.get("/"), requests.get("/", headers={"accept": "application/json"})]
+    for request in asked:
+        request.tenant = acme  # type: ignore[attr-defined]
+    page, answer = (status_pages.render_status(request, status) for request in asked)
+    assert re.search(r"<h1>\s*Acme is [^<]+</h1>", page.content.decode())
+    told = json.loads(answer.content)
+    assert told.keys() == {"status", "detail"}
+    assert told["status"] == status
+    assert page["Content-Type"].startswith("text/html")
+    assert answer["Content-Type"] == "application/json"
+    assert page.status_code == answer.status_code >= 400
+    assert page.get("Retry-After") == answer.get("Retry-After")
+
+
+def test_read_only_tenant_answers_a_write_with_a_page_or_json(acme: TenantRef) -> None:
+    stop(acme, "read_only")
+    browser = Client(headers={"host": acme.hostname})
+    page = browser.post("/account/login/", headers={"accept": "text/html"})
+    answers = [
+        browser.post("/account/login/", headers={"accept": "application/json"}),
+        browser.delete("/api/v1/articles/1/"),
+    ]
+    assert "Acme is read-only for now" in page.content.decode()
+    assert "Nothing was changed" in page.content.decode()
+    for answer in answers:
+        assert answer["Content-Type"] == "application/json"
+        assert answer.json() == {
+            "status": "read_only",
+            "detail": "This workspace is read-only for now. Nothing was changed; try again later.",
+        }
+    for answer in (page, *answers):
+        assert answer.status_code == 403
+        assert answer["Cache-Control"] == "no-store"
+        assert answer["Content-Security-Policy"].startswith("default-src 'none'")
+        assert not answer.cookies
 
 
 @pytest.mark.parametrize("of_tenant", [False, True])
@@ -81,9 +136,12 @@ def test_missing_page_is_a_page_or_json(of_tenant: bool, acme: TenantRef) -> Non
 @pytest.mark.parametrize("code", [400, 403, 404, 429, 500])
 def test_error_pages_ask_the_database_nothing(code: int) -> None:
     # No `db` fixture: a query would fail the test.
-    page = status_pages.render_error(RequestFactory().get("/"), code)
-    assert page.status_code == code
+    requests = RequestFactory()
+    page = status_pages.render_error(requests.get("/"), code)
+    answer = status_pages.render_error(requests.get("/api/v1/articles/"), code)
+    assert (page.status_code, answer.status_code) == (code, code)
     assert f"Error {code}" in page.content.decode()
+    assert json.loads(answer.content) == {"detail": status_pages._ERRORS[code]}
 
 
 def test_form_from_elsewhere_is_refused_with_a_sentence(db: None) -> None:

@@ -4,9 +4,11 @@ from datetime import timedelta
 
 import pytest
 from django.core import mail
+from django.test import Client
 from django.utils import timezone
 
 from shared_apps.front_door import signing_up
+from shared_apps.front_door.errors import CodeExpired
 from shared_apps.front_door.models import SignUp
 from tests.shared_apps.front_door.conftest import Visitor, VisitorMaker, digits, link
 
@@ -111,30 +113,73 @@ def test_second_press_sends_no_second_mail(visitor: Visitor) -> None:
 def test_link_proves_the_address_in_another_browser(new_visitor: VisitorMaker) -> None:
     new_visitor().asks_for_code(ANN)
     phone = new_visitor()
-    assert phone.get(link())["Location"] == "/sign-up/workspace/"
+    page = phone.get(link())
+    assert page.status_code == 200
+    assert ANN in page.content.decode()
+    assert phone.get("/sign-up/workspace/")["Location"] == "/sign-up/"
+    assert phone.post(link())["Location"] == "/sign-up/workspace/"
     assert phone.get("/sign-up/workspace/").status_code == 200
+
+
+def test_link_looked_at_by_a_mail_scanner_changes_nothing(new_visitor: VisitorMaker) -> None:
+    ann, scanner = new_visitor(), new_visitor()
+    code = ann.asks_for_code(ANN)
+    before = SignUp.objects.values().get()
+    assert scanner.get(link()).status_code == 200
+    assert scanner.client.head(link()).status_code == 200
+    assert SignUp.objects.values().get() == before
+    assert ann.post("/sign-up/code/", code=code)["Location"] == "/sign-up/workspace/"
+    assert scanner.get("/sign-up/workspace/")["Location"] == "/sign-up/"
+
+
+def test_code_stays_good_where_it_was_asked_for_after_the_link_was_used(
+    new_visitor: VisitorMaker,
+) -> None:
+    desk, phone = new_visitor(), new_visitor()
+    code = desk.asks_for_code(ANN)
+    phone.post(link())
+    assert desk.get("/sign-up/workspace/")["Location"] == "/sign-up/"
+    assert desk.post("/sign-up/code/", code=code)["Location"] == "/sign-up/workspace/"
+    assert SignUp.objects.count() == 1
+
+
+def test_code_works_once(new_visitor: VisitorMaker) -> None:
+    ann = new_visitor()
+    code = ann.asks_for_code(ANN)
+    ann.post("/sign-up/code/", code=code)
+    with pytest.raises(CodeExpired):
+        signing_up.verify_code(sign_up=SignUp.objects.get(), code=code)
+
+
+def test_link_asks_for_the_form_of_its_page(new_visitor: VisitorMaker) -> None:
+    new_visitor().asks_for_code(ANN)
+    elsewhere = Client(enforce_csrf_checks=True, headers={"host": "localhost"})
+    assert elsewhere.post(link()).status_code == 403
+    assert SignUp.objects.get().verified_at is None
 
 
 def test_link_refused_when_forged(visitor: Visitor) -> None:
     visitor.asks_for_code(ANN)
-    answer = visitor.get("/sign-up/link/0000000000000000000000000000000000000000000/")
-    assert answer.status_code == 404
-    assert "not that of our newest mail" in answer.content.decode()
+    forged = "/sign-up/link/0000000000000000000000000000000000000000000/"
+    for answer in (visitor.get(forged), visitor.post(forged)):
+        assert answer.status_code == 404
+        assert "not that of our newest mail" in answer.content.decode()
 
 
 def test_link_refused_when_expired(visitor: Visitor) -> None:
     visitor.asks_for_code(ANN)
     SignUp.objects.update(code_expires_at=timezone.now() - timedelta(seconds=1))
-    answer = visitor.get(link())
-    assert answer.status_code == 410
-    assert "This link has expired. Ask for a new one." in answer.content.decode()
+    for answer in (visitor.get(link()), visitor.post(link())):
+        assert answer.status_code == 410
+        assert "This link has expired. Ask for a new one." in answer.content.decode()
+    assert SignUp.objects.get().verified_at is None
 
 
 def test_link_brings_back_for_a_day_once_proven(new_visitor: VisitorMaker) -> None:
     ann = new_visitor()
     ann.verifies(ANN)
     SignUp.objects.update(code_expires_at=timezone.now() - timedelta(hours=2))
-    assert new_visitor().get(link())["Location"] == "/sign-up/workspace/"
+    assert new_visitor().post(link())["Location"] == "/sign-up/workspace/"
     SignUp.objects.update(created_at=timezone.now() - timedelta(hours=25))
     assert new_visitor().get(link()).status_code == 410
 

@@ -36,7 +36,7 @@ def nothing_made() -> bool:
         ("bücher", "This address has letters that not every program can send."),
         ("xn--bcher-kva", "is kept for internationalised names."),
         ("a'; DROP SCHEMA public CASCADE; --", "An address begins with a letter"),
-        ("acme\x00evil", "Null characters are not allowed."),
+        ("acme\x00evil", "There is a null character in this, which nobody can see"),
         ("1st", "An address begins with a letter"),
         ("two.labels", "An address begins with a letter"),
     ],
@@ -86,6 +86,7 @@ def test_password_refused_with_a_sentence(visitor: Visitor, password: str, sente
         ("name", "", "Give the workspace a name."),
         ("name", "I" * 101, "This name has 101 characters. Use at most 100."),
         ("full_name", "", "Type your name"),
+        ("name", "Ini\0tech", "There is a null character in this"),
     ],
 )
 def test_words_refused_with_a_sentence(
@@ -150,6 +151,15 @@ def test_entry_is_the_log_in_after_a_quarter_of_an_hour(visitor: Visitor) -> Non
     visitor.verifies(PETER)
     visitor.wishes()
     SignUp.objects.update(entered_at=timezone.now() - timedelta(minutes=16))
+    address = urlsplit(visitor.get("/sign-up/enter/")["Location"])
+    assert (address.hostname, address.path, address.query) == ("initech.localhost", "/", "")
+
+
+def test_entry_of_somebody_who_may_not_log_in_is_the_first_page(visitor: Visitor) -> None:
+    visitor.verifies(PETER)
+    visitor.wishes()
+    with context.run_in(Tenant.objects.get(subdomain="initech")):
+        get_user_model().objects.update(is_active=False)
     address = urlsplit(visitor.get("/sign-up/enter/")["Location"])
     assert (address.hostname, address.path, address.query) == ("initech.localhost", "/", "")
 

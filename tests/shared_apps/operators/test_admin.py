@@ -1,7 +1,12 @@
 """The operators' admin on the public host."""
 
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
 import pytest
 from django.contrib.auth import authenticate
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -9,6 +14,7 @@ from shared_apps.operators.models import Operator
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from shared_apps.tenants.models import Status, StatusChange, Tenant
+from tests.conftest import ClientMaker
 
 TENANTS = "/operators/tenants/tenant/"
 
@@ -108,3 +114,107 @@ def test_deactivated_operator_is_logged_out(operator: Operator, operator_client:
     operator.deactivated_at = timezone.now()
     operator.save(update_fields=["deactivated_at"])
     assert operator_client.get(TENANTS).status_code == 302
+
+
+# --- Logging in ------------------------------------------------------------------------------------
+
+LOG_IN = "/operators/login/"
+
+
+def log_in(client: Client, email: str, password: str, visitor: str = "192.0.2.7") -> Any:
+    data = {"username": email, "password": password}
+    return client.post(LOG_IN, data, REMOTE_ADDR=visitor)
+
+
+def test_operator_logs_in(operator: Operator, client_of: ClientMaker) -> None:
+    client = client_of(None)
+    assert log_in(client, "OP@Example.com", "a long password").status_code == 302
+    assert client.get(TENANTS).status_code == 200
+
+
+def test_password_is_guessed_at_five_times_and_no_more(
+    operator: Operator, client_of: ClientMaker
+) -> None:
+    for number in range(5):
+        tried = log_in(client_of(None), "op@example.com", "wrong", f"192.0.2.{number}")
+        assert tried.status_code == 200
+    # From another network, in other letters, and even with the right password.
+    client = client_of(None)
+    sixth = log_in(client, " OP@example.com", "a long password", "198.51.100.1")
+    assert sixth.status_code == 429
+    assert 0 < int(sixth["Retry-After"]) <= 300
+    assert "Too many tries to log in with this e-mail address." in sixth.content.decode()
+    assert client.get(TENANTS).status_code == 302
+    assert log_in(client, "other@example.com", "wrong").status_code == 200
+
+
+def test_many_operators_are_not_guessed_at_from_one_network(
+    operator: Operator, client_of: ClientMaker
+) -> None:
+    for number in range(20):
+        assert log_in(client_of(None), f"op{number}@example.com", "wrong").status_code == 200
+    assert log_in(client_of(None), "op@example.com", "a long password").status_code == 429
+    elsewhere = log_in(client_of(None), "op@example.com", "a long password", "198.51.100.1")
+    assert elsewhere.status_code == 302
+
+
+def test_log_in_page_is_shown_however_often(client_of: ClientMaker) -> None:
+    assert {client_of(None).get(LOG_IN).status_code for _ in range(25)} == {200}
+
+
+def test_address_has_one_spelling(operator: Operator) -> None:
+    Operator.objects.create_operator(email="iris@example.com", password="a long password")
+    assert authenticate(username="IRIS@example.com", password="a long password")
+    # A dotless i is I in capital letters: another address, with tries of its own.
+    assert authenticate(username="\u0131r\u0131s@example.com", password="a long password") is None
+
+
+# --- create_operator -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def create_operator(db: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """`create_operator(email, password)`: what the command says."""
+
+    def run(email: str, password: str) -> str:
+        monkeypatch.setenv("TERRACE_OPERATOR_PASSWORD", password)
+        out = StringIO()
+        call_command("create_operator", email, name="Olive Operator", stdout=out)
+        return out.getvalue()
+
+    return run
+
+
+def test_command_makes_an_operator(create_operator: Callable[..., str]) -> None:
+    said = create_operator(" Olive@Example.com", "nine red swingline staplers")
+    assert said == "Made operator olive@example.com.\n"
+    olive = Operator.objects.get()
+    assert (olive.email, olive.full_name) == ("olive@example.com", "Olive Operator")
+    assert olive.check_password("nine red swingline staplers")
+
+
+def test_command_gives_a_new_password_and_ends_sessions(
+    operator: Operator, operator_client: Client, create_operator: Callable[..., str]
+) -> None:
+    said = create_operator("OP@example.com", "nine red swingline staplers")
+    assert said == "op@example.com has a new password.\n"
+    assert Operator.objects.get().check_password("nine red swingline staplers")
+    assert operator_client.get(TENANTS).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("email", "password"), [("olive", "nine red swingline staplers"), ("o@example.com", "short")]
+)
+def test_command_refuses_what_can_not_be(
+    create_operator: Callable[..., str], email: str, password: str
+) -> None:
+    with pytest.raises(CommandError):
+        create_operator(email, password)
+    assert not Operator.objects.exists()
+
+
+def test_verbs_of_a_password_name_nobody(db: None) -> None:
+    with pytest.raises(Operator.DoesNotExist):
+        Operator.objects.change_password(email="nobody@example.com", password="x")
+    with pytest.raises(Operator.DoesNotExist):
+        Operator.objects.get_by_natural_key(None)

@@ -9,6 +9,7 @@ import pytest
 from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.db.models import Model
+from django.db.models.manager import BaseManager
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
@@ -87,6 +88,10 @@ def test_table_in_both_places_is_whoever_asks(acme: TenantRef) -> None:
     assert Session.objects.filter(session_key="public").count() == 1
 
 
+# functools.wraps keeps it.
+_django_get_queryset = BaseManager.get_queryset.__wrapped__  # type: ignore[attr-defined]
+
+
 def _as_django_loads(note: Note, *fields: str) -> dict[str, object]:
     names = list(fields)
     values = [getattr(note, name) for name in names]
@@ -109,7 +114,13 @@ def test_loaded_object_is_what_django_makes_of_the_row(
     }
 
 
-def test_django_makes_an_object_of_a_row_as_it_did() -> None:
-    """guards._stamped_as_django_does does the same; read both again when this fails."""
-    source = inspect.getsource(Model.from_db)
-    assert hashlib.sha256(source.encode()).hexdigest()[:16] == "eba347895d11fa79"
+@pytest.mark.parametrize(
+    ("rewritten", "source"),
+    [(Model.from_db, "eba347895d11fa79"), (_django_get_queryset, "4ea006e57f22075e")],
+)
+def test_django_does_as_it_did_what_is_written_anew_in_guards(
+    rewritten: object, source: str
+) -> None:
+    """Read both again when this fails."""
+    text = inspect.getsource(rewritten)  # type: ignore[arg-type]
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == source

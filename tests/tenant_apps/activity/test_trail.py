@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from pytest_django import Settings
+
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity import trail
@@ -53,6 +55,21 @@ def test_address_of_a_request_is_noted_and_forgotten(
         assert published.ip_address == "203.0.113.9"
         later = trail.record(verb="x", subject=article, actor=None)
         assert later.ip_address is None
+
+
+def test_address_behind_a_proxy_is_the_visitors(
+    acme: TenantRef, acme_people: People, as_role: LoggedIn, settings: Settings
+) -> None:
+    settings.TERRACE_PROXIES = 1
+    with context.run_in(acme):
+        article = make_article(acme_people["author"], published=False)
+    as_role("author").post(
+        f"/desk/{article.pk}/publish/",
+        REMOTE_ADDR="10.0.0.1",
+        headers={"x-forwarded-for": "198.51.100.1, 203.0.113.9"},
+    )
+    with context.run_in(acme):
+        assert Entry.objects.get(verb="article.published").ip_address == "203.0.113.9"
 
 
 def test_trail_of_acme_is_not_at_globex(

@@ -78,11 +78,12 @@ def test_invitation_expires(in_acme: TenantRef, acme_people: People) -> None:
 def test_letter_is_sent_again_with_a_new_link(
     in_acme: TenantRef,
     acme_people: People,
-    letters_at_once: DjangoCaptureOnCommitCallbacks,
+    tasks_at_once: None,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     invitation = invite(acme_people["owner"])
     first = send_and_read_token(invitation)
-    with letters_at_once(execute=True):
+    with django_capture_on_commit_callbacks(execute=True):
         invitations.send_letter_again(invitation=invitation, by=acme_people["admin"])
     assert len(mail.outbox) == 2
     with pytest.raises(InvitationInvalid):

@@ -1,11 +1,12 @@
 import re
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
-from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
@@ -67,20 +68,50 @@ def test_failed_logins_are_limited_for_each_tenant_alone(
     assert log_in(globex_client, "editor@globex.example")
 
 
-def reset_link(client: Client, email: str, commits: DjangoCaptureOnCommitCallbacks) -> str:
-    with commits(execute=True):
-        client.post("/account/password/reset/", {"email": email})
+def test_failed_logins_are_limited_by_the_visitors_address(
+    acme_people: People, acme_client: Client, settings: Settings
+) -> None:
+    """Ten a minute from one visitor, whatever the visitor writes before what our proxy adds."""
+    settings.TERRACE_PROXIES = 1
+
+    def is_refused(visitor: str, number: int) -> bool:
+        answer = acme_client.post(
+            "/account/login/",
+            {"login": f"nobody{number}@acme.example", "password": "x"},
+            REMOTE_ADDR="10.0.0.1",
+            headers={"x-forwarded-for": f"198.51.100.{number}, {visitor}"},
+        )
+        return "Too many failed login attempts" in answer.content.decode()
+
+    assert not any(is_refused("203.0.113.9", number) for number in range(10))
+    assert is_refused("203.0.113.9", 10)
+    assert not is_refused("203.0.113.10", 11)
+
+
+@pytest.fixture
+def reset_link(
+    tasks_at_once: None, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> Callable[[Client, str], str]:
+    """`reset_link(client, email)`: asks for a new password; the link of the letter."""
+
+    def ask(client: Client, email: str) -> str:
+        with django_capture_on_commit_callbacks(execute=True):
+            client.post("/account/password/reset/", {"email": email})
+        return _link_in_letter()
+
+    return ask
+
+
+def _link_in_letter() -> str:
     found = re.search(r"(/account/password/reset/key/\S+)", str(mail.outbox[-1].body))
     assert found is not None, mail.outbox[-1].body
     return found[1]
 
 
 def test_password_reset(
-    acme_people: People,
-    acme_client: Client,
-    letters_at_once: DjangoCaptureOnCommitCallbacks,
+    acme_people: People, acme_client: Client, reset_link: Callable[[Client, str], str]
 ) -> None:
-    link = reset_link(acme_client, "editor@acme.example", letters_at_once)
+    link = reset_link(acme_client, "editor@acme.example")
     assert mail.outbox[-1].subject == "Acme: Choose a new password"
     form = acme_client.get(link, follow=True)
     action = form.redirect_chain[-1][0]
@@ -95,7 +126,7 @@ def test_password_reset_token_opens_nothing_at_the_neighbours(
     acme_people: People,
     acme_client: Client,
     globex_client: Client,
-    letters_at_once: DjangoCaptureOnCommitCallbacks,
+    reset_link: Callable[[Client, str], str],
 ) -> None:
     # The same row in both schemas: same key, same hash, same last login.
     with context.run_in(acme):
@@ -106,7 +137,7 @@ def test_password_reset_token_opens_nothing_at_the_neighbours(
 
         role = write_builtin_roles()["editor"]
         User.objects.bulk_create([User(**values | {"role_id": role.pk})])
-    link = reset_link(acme_client, "editor@acme.example", letters_at_once)
+    link = reset_link(acme_client, "editor@acme.example")
     here = acme_client.get(link, follow=True).content.decode()
     there = globex_client.get(link, follow=True).content.decode()
     assert "password1" in here
@@ -173,6 +204,17 @@ def test_hand_off_expires(acme: TenantRef, acme_people: People, acme_client: Cli
     assert status == 410
     assert "This link has expired." in page
     assert not is_logged_in(acme_client)
+
+
+def test_hand_off_of_somebody_who_has_left_says_what_to_do(
+    acme: TenantRef, acme_people: People, acme_client: Client
+) -> None:
+    token = issue_hand_off(acme, acme_people["editor"].pk)
+    with context.run_in(acme):
+        membership.deactivate_person(person=acme_people["editor"], by=acme_people["owner"])
+    status, page = welcome(acme_client, token)
+    assert status == 410
+    assert "Ask an owner or admin to let you in again." in page
 
 
 @pytest.mark.parametrize("token", ["", "forged", "x" * 5000, "\x00"])

@@ -4,7 +4,7 @@ import pytest
 
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
-from tenant_apps.users import membership, roles
+from tenant_apps.users import membership, roles, second_factors
 from tenant_apps.users.errors import EmailTaken, LastOwner, NotAllowed
 from tenant_apps.users.models import Role, User
 from tenant_apps.users.permissions import BUILTIN_ROLES
@@ -153,6 +153,9 @@ REACHING_UP: dict[str, Callable[[User, People], object]] = {
     ),
     "renames an admin": lambda steward, people: membership.rename_person(
         person=people["admin"], full_name="x", by=steward
+    ),
+    "takes an admin's second factors": lambda steward, people: second_factors.remove_second_factors(
+        person=people["admin"], by=steward
     ),
     "lets an admin in again": lambda steward, people: membership.reactivate_person(
         person=people["admin"], by=steward

@@ -33,13 +33,9 @@ class Command(BaseCommand):
             validate_password(password)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
-        operator = Operator.objects.filter(email=email).first()
-        if operator is None:
-            Operator.objects.create_operator(
-                email=email, password=password, full_name=options["name"]
-            )
-            self.stdout.write(f"Made operator {email}.")
+        if Operator.objects.has_operator(email):
+            Operator.objects.change_password(email=email, password=password)
+            self.stdout.write(f"{email} has a new password.")
             return
-        operator.set_password(password)
-        operator.save(update_fields=["password"])
-        self.stdout.write(f"{email} has a new password.")
+        Operator.objects.create_operator(email=email, password=password, full_name=options["name"])
+        self.stdout.write(f"Made operator {email}.")

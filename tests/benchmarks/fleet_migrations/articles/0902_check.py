@@ -1,0 +1,11 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("articles", "0901_run_python")]
+    operations = [
+        migrations.AddConstraint(
+            "article",
+            models.CheckConstraint(condition=models.Q(bench__gte=0), name="bench_not_negative"),
+        )
+    ]

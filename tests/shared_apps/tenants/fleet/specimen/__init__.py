@@ -1,0 +1,1 @@
+"""A tenant app of the tests, with a migration of each kind."""
