@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENGINE = ROOT / "shared_apps" / "tenants"
 # CONTRIBUTING.md and docs/decisions/0004-doors-of-the-engine.md name them too.
 DOORS = {
-    *("context", "encryption", "errors", "handoff", "keys", "previews"),
+    *("context", "encryption", "errors", "handoff", "keys", "naming", "previews"),
     *("registry", "stored_files", "tasks", "visitors"),
 }
 # Nobody imports migrations.
