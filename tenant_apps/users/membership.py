@@ -194,9 +194,12 @@ def _locked_role(person: User) -> Role:
     In one order, so that two owners who demote each other at once cannot both succeed, and neither
     waits for the other for ever.
     """
-    people = User.objects.filter(Q(pk=person.pk) | Q(is_active=True, role__slug=OWNER))
-    rows = people.select_related("role").select_for_update(of=("self",)).order_by("pk")
-    role: Role = next(row.role for row in rows if row.pk == person.pk)
+    # Without a join: after waiting for a lock PostgreSQL looks again whether a row fits, with the role
+    # of before, and leaves out one whose role was changed meanwhile.
+    owner_role = Role.objects.only("pk").get(slug=OWNER)
+    people = User.objects.filter(Q(pk=person.pk) | Q(is_active=True, role_id=owner_role.pk))
+    rows = {row.pk: row for row in people.select_for_update().order_by("pk")}
+    role: Role = Role.objects.get(pk=rows[person.pk].role_id)
     return role
 
 
