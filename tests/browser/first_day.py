@@ -71,7 +71,7 @@ def _owner_of_demo(place: Place, visit: VisitMaker, theme: str) -> Visit:
     page.goto(place.url("/account/login/", theme))
     page.locator("input[name=login]").fill(demo.owner_email)
     page.locator("input[name=password]").fill(DEMO_PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page).to_have_url(place.url("/", theme))
     page.goto(place.url("/products/", theme))
     expect(page.get_by_text(demo.products[0]["title"]).first).to_be_visible()
