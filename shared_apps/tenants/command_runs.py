@@ -1,11 +1,12 @@
 """One management command in many tenants, some at a time."""
 
 import io
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Final
 
 from django.core.management import CommandError, call_command, get_commands
@@ -14,6 +15,8 @@ from django.db import connections
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from shared_apps.tenants.errors import TenancyError
+
+logger = logging.getLogger(__name__)
 
 # These look after all tenants themselves; in a tenant they would do something else than they say.
 _NOT_IN_A_TENANT: Final = frozenset(
@@ -25,7 +28,7 @@ class CommandUnfit(TenancyError):
     """There is no such command, or it is none to be run in a tenant."""
 
 
-class State(Enum):
+class State(StrEnum):
     """How the command ended in one tenant."""
 
     DONE = "done"
@@ -104,6 +107,7 @@ def _run(tenant: TenantRef, command: str, arguments: Sequence[str]) -> Outcome:
         error = f"It ended with {ended.code}." if ended.code else ""
     except Exception as failed:
         # Whatever a command raises: it is one line of the summary, and the others go on.
+        logger.exception("%s failed in %s", command, tenant)
         error = f"{type(failed).__name__}: {failed}"
     finally:
         connections.close_all()

@@ -44,7 +44,7 @@ def _run(terminal: Terminal, options: Options) -> None:
         said = outcome.output.strip()
         table.add_row(
             outcome.tenant,
-            outcome.state.value,
+            outcome.state,
             f"{outcome.seconds:.2f}",
             outcome.error or said,
         )
@@ -57,12 +57,12 @@ def _run(terminal: Terminal, options: Options) -> None:
     summary = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     if not terminal.as_json:
         terminal.out.write(f"{options['management_command']}: {summary or 'no tenants'}.")
-    if counts[State.STOPPED.value]:
+    if counts[State.STOPPED]:
         raise CommandError(
             f"Stopped: {summary}. Those that were stopped are as they were: it was not begun there.",
             returncode=130,
         )
-    if counts[State.FAILED.value]:
+    if counts[State.FAILED]:
         raise CommandError(f"{options['management_command']} failed: {summary}.")
 
 
