@@ -12,7 +12,7 @@ from shared_apps.tenants.models import Tenant
 
 
 def find_tenant(name: str) -> TenantRef:
-    """A tenant by its subdomain, schema name or uuid, in any status.
+    """A tenant by its subdomain, a hostname of its, its schema name or uuid, in any status.
 
     Raises:
         TenantNotFound: no tenant has this name.
@@ -22,8 +22,8 @@ def find_tenant(name: str) -> TenantRef:
         tenant = Tenant.objects.filter(**_lookup(name)).first()
         if tenant is None:
             raise TenantNotFound(
-                f"No tenant is called {name!r}. Give its subdomain, schema name or uuid; "
-                "`manage.py tenants list` shows them."
+                f"No tenant is called {name!r}. Give its subdomain, hostname, schema name or "
+                "uuid; `manage.py tenants list` shows them."
             )
         ref: TenantRef = tenant.ref
         return ref
@@ -35,7 +35,8 @@ def _lookup(name: str) -> dict[str, str | UUID]:
     try:
         return {"uuid": UUID(name)}
     except ValueError:
-        return {"subdomain": name.lower()}
+        label = name.lower().rstrip(".")
+        return {"domains__domain": label} if "." in label else {"subdomain": label}
 
 
 def open_shell(

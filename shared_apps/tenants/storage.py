@@ -62,12 +62,21 @@ def media_folder(uuid: UUID) -> Path:
     return Path(settings.MEDIA_ROOT) / uuid.hex
 
 
+def _folders(uuid: UUID) -> list[Path]:
+    """Every folder that holds files of this tenant: its media, and its take-outs."""
+    options: dict[str, Any] = settings.STORAGES.get("takeouts", {}).get("OPTIONS", {})
+    elsewhere = [Path(options["location"]) / uuid.hex] if "location" in options else []
+    return [media_folder(uuid), *elsewhere]
+
+
 def measure_folder(uuid: UUID) -> FolderSize:
-    """Count a tenant's files. A symbolic link counts as itself, not as what it leads to."""
+    """Count a tenant's files, those of its take-outs too. A symbolic link counts as itself, not as
+    what it leads to."""
     files = total = 0
-    for path in _files_in(media_folder(uuid)):
-        files += 1
-        total += path.lstat().st_size
+    for folder in _folders(uuid):
+        for path in _files_in(folder):
+            files += 1
+            total += path.lstat().st_size
     return FolderSize(files, total)
 
 
@@ -90,12 +99,12 @@ def copy_folder(*, source: UUID, target: UUID) -> FolderSize:
 
 
 def remove_folder(uuid: UUID) -> None:
-    """Remove a tenant's files and their folder, if there is one. Follows no link."""
-    folder = media_folder(uuid)
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.exists():
-        shutil.rmtree(folder)
+    """Remove a tenant's files, take-outs too, and their folders, if there are any. Follows no link."""
+    for folder in _folders(uuid):
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
 
 
 def _files_in(folder: Path) -> Iterator[Path]:

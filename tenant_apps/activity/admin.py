@@ -33,9 +33,11 @@ class TrailAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """
 
     verbs_keep_the_trail = False
-    # Errors of the app's verbs: shown as a message, with nothing written.
+    # Errors of the app's verbs: shown in the form, with nothing written and what was typed kept.
     domain_errors: tuple[type[Exception], ...] = ()
     object_history_template = "tenant/admin/object_history.html"
+    # Unfold shows a fieldset's fields with labels; what a form hides goes before them.
+    change_form_before_template = "tenant/admin/hidden_fields.html"
     # Django's own way asks content types for the address; see get_view_on_site_url.
     view_on_site = True
 
@@ -51,10 +53,33 @@ class TrailAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
                 request, object_id, form_url, extra_context
             )
         except self.domain_errors as error:
-            # Django's view runs in a transaction of its own, which this has rolled back.
+            # Django's view runs in a transaction of its own, which this has rolled back. Once more,
+            # with a form that does not pass (see get_form).
+            request.terrace_refusal = str(error)  # type: ignore[attr-defined]
+            response = super().changeform_view(request, object_id, form_url, extra_context)
+        return response
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            response: HttpResponse = super().delete_view(request, object_id, extra_context)
+        except self.domain_errors as error:
             self.message_user(request, str(error), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
         return response
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Model | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002 - Django's signature
+        **kwargs: Any,
+    ) -> Any:
+        """Django's form; where a verb has refused it, one that says so and does not pass."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        sentence = getattr(request, "terrace_refusal", "")
+        return _refused(form, sentence) if sentence else form
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         self.save_by_verb(request, obj, form, change=change)
@@ -231,6 +256,16 @@ class EntryAdmin(TrailAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+def _refused(form: Any, sentence: str) -> Any:
+    class RefusedForm(form):  # type: ignore[misc]  # made at run time, as Django's admin makes its own
+        def clean(self) -> Any:
+            cleaned = super().clean()
+            self.add_error(None, sentence)
+            return cleaned
+
+    return RefusedForm
 
 
 def _field_names(message: Any) -> list[str]:

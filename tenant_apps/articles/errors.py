@@ -18,5 +18,9 @@ class SlugTaken(ArticleError):
     """Another article has this address."""
 
 
+class CategoryInUse(ArticleError):
+    """Other categories stand below it."""
+
+
 class EditConflict(ArticleError):
     """Somebody else saved this article in the meantime."""

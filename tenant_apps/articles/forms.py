@@ -51,14 +51,7 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
             self.fields["version"].initial = self.instance.version
 
     def clean_body(self) -> str:
-        body: str = self.cleaned_data["body"]
-        if len(body) > MAX_BODY_CHARACTERS:
-            raise forms.ValidationError(
-                f"The text has {len(body):,} characters; {MAX_BODY_CHARACTERS:,} is the most "
-                f"that fits. "
-                "Make two articles of it."
-            )
-        return body.replace("\r\n", "\n")
+        return _checked_body(self.cleaned_data["body"])
 
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data.get("slug", "")
@@ -74,6 +67,33 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
             for name in ("title", "slug", "excerpt", "body", "category")
             if name in self.cleaned_data
         }
+
+
+class ArticleAdminForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """The admin's form of an article. It validates; `writing` keeps, the tags too."""
+
+    # Not `version`: Django's admin refuses the name of a field that no form may change.
+    seen_version = forms.IntegerField(
+        widget=forms.HiddenInput,
+        error_messages={"required": "The page is incomplete. Load it again."},
+    )
+
+    class Meta:
+        model = Article
+        fields = ["title", "body"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance._state.adding:
+            self.fields.pop("seen_version", None)
+        else:
+            self.fields["seen_version"].initial = self.instance.version
+
+    def clean_body(self) -> str:
+        return _checked_body(self.cleaned_data["body"])
+
+    def _save_m2m(self) -> None:
+        """Nothing: Django's admin would write the tags beside the verb."""
 
 
 class ScheduleForm(forms.Form):
@@ -96,3 +116,12 @@ class ScheduleForm(forms.Form):
         """The moment that was meant, once the form is valid."""
         wall_time: datetime = self.cleaned_data["at"]
         return wall_time.replace(tzinfo=zoneinfo.ZoneInfo(self.cleaned_data["time_zone"]))
+
+
+def _checked_body(body: str) -> str:
+    if len(body) > MAX_BODY_CHARACTERS:
+        raise forms.ValidationError(
+            f"The text has {len(body):,} characters; {MAX_BODY_CHARACTERS:,} is the most that "
+            "fits. Make two articles of it."
+        )
+    return body.replace("\r\n", "\n")

@@ -53,6 +53,16 @@ def can_publish(person: Person, article: Article) -> bool:
     return _may(person, article, "articles.publish_article", own="articles.publish_own_article")
 
 
+def can_publish_own(person: Person) -> bool:
+    """Whether this person may publish what they write, an article that is yet to be kept too."""
+    user = _user(person)
+    if user is None:
+        return False
+    return user.has_perm("articles.publish_article") or user.has_perm(
+        "articles.publish_own_article"
+    )
+
+
 def can_delete(person: Person, article: Article) -> bool:
     """Editors delete anything; writers their own, as long as nobody has read it."""
     user = _user(person)
@@ -60,6 +70,16 @@ def can_delete(person: Person, article: Article) -> bool:
         return False
     own_and_unread = article.published_at is None and can_change(person, article)
     return user.has_perm("articles.delete_article") or own_and_unread
+
+
+def can_arrange(person: Person) -> bool:
+    user = _user(person)
+    return user is not None and user.has_perm("articles.manage_categories")
+
+
+def require_arrange(person: Person) -> None:
+    if not can_arrange(person):
+        raise NotAllowed("Your role does not let you arrange categories and tags.")
 
 
 def require_write(person: Person) -> None:

@@ -1,10 +1,15 @@
 """Reads for the pages of articles."""
 
-from collections.abc import Sequence
+import operator
+from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from tenant_apps.articles.models import Article, ArticleQuerySet, Category, State
+
+# As many tabs as a page can show; the rest is on a page of categories.
+MAX_TABS = 12
 
 
 def count_articles() -> int:
@@ -33,11 +38,30 @@ def list_articles(*, category: Category | None = None, tag_slug: str = "") -> Ar
     return articles
 
 
-def categories_in_use() -> Sequence[Category]:
+def categories_in_use() -> QuerySet[Category]:
     """Categories that have something to read, with how much: `article_count`."""
     published = Count("articles", filter=Q(articles__state=State.PUBLISHED))
     in_use = Category.objects.annotate(article_count=published).filter(article_count__gt=0)
-    return list(in_use.order_by("name", "id"))
+    return in_use.order_by("name", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryTabs:
+    """The categories that a list page shows. `are_all` is false where there are more."""
+
+    shown: list[Category]
+    are_all: bool
+
+
+def category_tabs(chosen: Category | None) -> CategoryTabs:
+    """The fullest categories in use, in their order, and the one that is chosen."""
+    in_use: Any = categories_in_use()
+    found = list(in_use.order_by("-article_count", "id")[: MAX_TABS + 1])
+    shown = found[:MAX_TABS]
+    if chosen is not None and chosen not in shown:
+        shown += in_use.filter(pk=chosen.pk)
+    key = operator.attrgetter("name", "id")
+    return CategoryTabs(shown=sorted(shown, key=key), are_all=len(found) <= MAX_TABS)
 
 
 def with_descendants(category: Category) -> set[int]:

@@ -1,10 +1,12 @@
 from django.urls import path, re_path
+from django.urls.converters import UUIDConverter
 
 from tenant_apps.articles import views
 
 app_name = "articles"
 urlpatterns = [
     path("articles/", views.article_list, name="list"),
+    path("articles/category/", views.categories, name="categories"),
     path("articles/category/<str:slug>/", views.category, name="category"),
     path("articles/tag/<str:slug>/", views.tag, name="tag"),
     path("articles/<str:slug>/", views.article, name="article"),
@@ -15,7 +17,7 @@ urlpatterns = [
     path("desk/<uuid:pk>/schedule/", views.schedule, name="schedule"),
     path("desk/<uuid:pk>/delete/", views.delete, name="delete"),
     re_path(
-        r"^desk/(?P<pk>[0-9a-f-]{36})/(?P<name>submit|publish|unpublish|archive)/$",
+        rf"^desk/(?P<pk>{UUIDConverter.regex})/(?P<name>submit|publish|unpublish|archive)/$",
         views.step,
         name="step",
     ),

@@ -13,10 +13,12 @@ from tenant_apps.articles.errors import ArticleError, SlugTaken
 from tenant_apps.articles.forms import MAX_BODY_CHARACTERS, ArticleForm, ScheduleForm
 from tenant_apps.articles.models import Article, Category, State, Tag
 from tenant_apps.articles.rendering import make_excerpt, render_markdown
+from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 
 PER_PAGE = 12
 DESK_PER_PAGE = 30
+CATEGORIES_PER_PAGE = 60
 
 
 @require_GET
@@ -27,6 +29,21 @@ def article_list(request: HttpRequest) -> HttpResponse:
 @require_GET
 def category(request: HttpRequest, slug: str) -> HttpResponse:
     return _list_page(request, chosen=get_object_or_404(Category, slug=slug))
+
+
+@require_GET
+def categories(request: HttpRequest) -> HttpResponse:
+    """All categories that have something to read, a page at a time."""
+    return render(
+        request,
+        "tenant/articles/categories.html",
+        {
+            "section": "articles",
+            "page": Paginator(selectors.categories_in_use(), CATEGORIES_PER_PAGE).get_page(
+                request.GET.get("page")
+            ),
+        },
+    )
 
 
 @require_GET
@@ -47,7 +64,7 @@ def _list_page(
             "page": page,
             "category": chosen,
             "tag": tag,
-            "categories": selectors.categories_in_use(),
+            "tabs": selectors.category_tabs(chosen),
             "can_write": permissions.can_write(request.user),
         },
     )
@@ -105,7 +122,11 @@ def write(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         begun = writing.create_article(by=user, tags=form.tag_names(), **form.changes())
         return _carry_out(request, begun, user)
-    return render(request, "tenant/articles/edit.html", {"section": "desk", "form": form})
+    return render(
+        request,
+        "tenant/articles/edit.html",
+        {"section": "desk", "form": form, "can_publish": permissions.can_publish_own(user)},
+    )
 
 
 @login_required
@@ -154,7 +175,12 @@ def _carry_out(request: HttpRequest, article: Article, user: User) -> HttpRespon
     if intent not in _STEPS:
         messages.success(request, "Saved.")
         return redirect("articles:edit", pk=article.pk)
-    return _take_step(request, article, user, intent)
+    try:
+        return _take_step(request, article, user, intent)
+    except NotAllowed as error:
+        # The text is kept: a refusal of the step alone must not take it back.
+        messages.warning(request, f"Saved, and no more than that. {error}")
+        return redirect("articles:edit", pk=article.pk)
 
 
 def _take_step(request: HttpRequest, article: Article, user: User, name: str) -> HttpResponse:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from tenant_apps.activity import trail
 from tenant_apps.articles.errors import EditConflict, SlugTaken
-from tenant_apps.articles.models import SLUG_LENGTH, Article, Category, Tag
+from tenant_apps.articles.models import RESERVED_SLUGS, SLUG_LENGTH, Article, Category, Tag
 from tenant_apps.articles.permissions import require_change, require_delete, require_write
 from tenant_apps.slugs import slug_from
 from tenant_apps.users.models import User
@@ -24,21 +24,22 @@ def create_article(
     excerpt: str = "",
     slug: str = "",
     category: Category | None = None,
-    tags: Iterable[str] = (),
+    tags: Iterable[str | Tag] = (),
     author: User | None = None,
 ) -> Article:
     """Begin an article, as a draft.
 
     Args:
         slug: the last part of its address; made from the title where empty.
-        tags: names; those that are new are made.
+        tags: themselves or by name; names that are new are made.
         author: `by` where it is not said.
     Raises:
         NotAllowed: `by` may not write.
-        SlugTaken: another article has the slug that was asked for.
+        SlugTaken: another article, or a page, has the slug that was asked for.
     """
     require_write(by)
     wanted = slug or free_slug(title)
+    _refuse_reserved(wanted)
     article = Article(
         title=title,
         slug=wanted,
@@ -63,24 +64,25 @@ def change_article(
     article: Article,
     by: User,
     changes: Mapping[str, Any],
-    tags: Iterable[str] | None = None,
+    tags: Iterable[str | Tag] | None = None,
     version: int | None = None,
 ) -> Article:
     """Change what is given and leave the rest.
 
     Args:
         changes: values by field; of title, slug, excerpt, body, category, author.
-        tags: names that replace the tags; None leaves them.
+        tags: what replaces the tags, themselves or by name; None leaves them.
         version: the version that the writer started from, where they did so a while ago.
     Raises:
         NotAllowed: `by` may not change this article.
         EditConflict: it was saved by somebody else since `version`. Nothing is written.
-        SlugTaken: another article has the slug.
+        SlugTaken: another article, or a page, has the slug.
     """
     require_change(by, article)
     unknown = set(changes) - CHANGEABLE
     if unknown:
         raise ValueError(f"change_article changes {sorted(CHANGEABLE)}, not {sorted(unknown)}.")
+    _refuse_reserved(changes.get("slug", ""))
     try:
         with transaction.atomic():
             row = Article.objects.select_for_update().get(pk=article.pk)
@@ -91,24 +93,27 @@ def change_article(
                     "copy your text, load the page again and put the two together."
                 )
             fields = [name for name in changes if getattr(row, name) != changes[name]]
-            if not fields and tags is None:
-                return article
             before = {name: _brief(getattr(row, name)) for name in fields}
+            after = {name: _brief(changes[name]) for name in fields}
+            new_tags = None if tags is None else find_or_make_tags(tags)
+            if new_tags is not None:
+                old_tags = list(row.tags.all())
+                if {tag.pk for tag in old_tags} == {tag.pk for tag in new_tags}:
+                    new_tags = None
+                else:
+                    before["tags"], after["tags"] = _names(old_tags), _names(new_tags)
+            if not after:
+                return article
             for name in fields:
                 setattr(article, name, changes[name])
             article.version = row.version + 1
             article.updated_at = timezone.now()
             article.save(update_fields=[*fields, "version", "updated_at"])
-            if tags is not None:
-                article.tags.set(find_or_make_tags(tags))
-            if fields:
-                trail.record(
-                    verb="article.changed",
-                    subject=article,
-                    actor=by,
-                    before=before,
-                    after={name: _brief(changes[name]) for name in fields},
-                )
+            if new_tags is not None:
+                article.tags.set(new_tags)
+            trail.record(
+                verb="article.changed", subject=article, actor=by, before=before, after=after
+            )
     except IntegrityError as error:
         _refuse_slug_clash(error, str(changes.get("slug", "")))
         raise
@@ -126,9 +131,10 @@ def delete_article(*, article: Article, by: User) -> None:
 
 
 def free_slug(title: str) -> str:
-    """A slug from the title that no article has: with a number behind it where it is taken."""
+    """A slug from the title that no article and no page has: with a number behind it where it is taken."""
     base = slug_from(title, max_length=SLUG_LENGTH) or "article"
     taken = set(Article.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    taken |= RESERVED_SLUGS
     if base not in taken:
         return base
     number = 2
@@ -137,20 +143,27 @@ def free_slug(title: str) -> str:
     return slug
 
 
-def find_or_make_tags(names: Iterable[str]) -> list[Tag]:
-    """The tags of these names, made where they are new. Names that differ only in case are one
-    tag."""
+def find_or_make_tags(wanted: Iterable[str | Tag]) -> list[Tag]:
+    """These tags, and those of these names, made where they are new. Names that differ only in case
+    are one tag."""
+    wanted = list(wanted)
+    known = {tag.slug: tag for tag in wanted if isinstance(tag, Tag)}
     by_slug = {
         slug: name.strip()[:60]
-        for name in names
-        if (slug := slug_from(name, max_length=SLUG_LENGTH))
+        for name in wanted
+        if isinstance(name, str) and (slug := slug_from(name, max_length=SLUG_LENGTH))
     }
+    by_slug = {slug: name for slug, name in by_slug.items() if slug not in known}
     if not by_slug:
-        return []
+        return list(known.values())
     Tag.objects.bulk_create(
         [Tag(name=name, slug=slug) for slug, name in by_slug.items()], ignore_conflicts=True
     )
-    return list(Tag.objects.filter(slug__in=by_slug))
+    return [*known.values(), *Tag.objects.filter(slug__in=by_slug)]
+
+
+def _names(tags: Iterable[Tag]) -> list[str]:
+    return sorted(tag.name for tag in tags)
 
 
 def _brief(value: Any) -> Any:
@@ -158,6 +171,11 @@ def _brief(value: Any) -> Any:
     if isinstance(value, str) and len(value) > 200:  # noqa: PLR2004 (a line of the trail)
         return f"{value[:200]}…"
     return str(value) if isinstance(value, Category | User) else value
+
+
+def _refuse_reserved(slug: str) -> None:
+    if slug in RESERVED_SLUGS:
+        raise SlugTaken(f'"{slug}" is the address of another page. Choose another one.')
 
 
 def _refuse_slug_clash(error: IntegrityError, slug: str) -> None:

@@ -9,11 +9,11 @@ from django.forms.models import BaseModelFormSet
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
+from unfold.forms import PaginationInlineFormSet
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from tenant_apps.activity import trail
 from tenant_apps.activity.admin import TrailAdmin
-from tenant_apps.products import catalogue, permissions, stock
+from tenant_apps.products import catalogue, permissions
 from tenant_apps.products.errors import ProductError
 from tenant_apps.products.models import (
     Category,
@@ -33,19 +33,23 @@ from tenant_apps.users.models import User
 
 
 class AmountField(forms.CharField):
-    """An amount in the tenant's currency, written as people write it and kept in minor units."""
+    """An amount in a currency, written as people write it and kept in minor units."""
 
     widget = UnfoldAdminTextInputWidget
 
+    def __init__(self, *, currency: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.currency = currency
+
     def prepare_value(self, value: Any) -> Any:
-        return format_number(value, current_currency()) if isinstance(value, int) else value
+        return format_number(value, self.currency) if isinstance(value, int) else value
 
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value)
         if not text:
             return None
         try:
-            return parse_amount(str(text), currency=current_currency())
+            return parse_amount(str(text), currency=self.currency)
         except AmountInvalid as error:
             raise forms.ValidationError(str(error)) from error
 
@@ -72,8 +76,27 @@ class PartOfProduct(TabularInline):  # type: ignore[misc]  # unfold has no types
         return permissions.can_change(request.user)
 
 
+class VariantFormSet(PaginationInlineFormSet):  # type: ignore[misc]  # unfold has no types
+    """A product that is on sale keeps a variant."""
+
+    def clean(self) -> None:
+        super().clean()
+        left = [
+            form
+            for form in self.forms
+            if (form in self.initial_forms or form.has_changed())
+            and not self._should_delete_form(form)
+        ]
+        if self.instance.is_published and not left:
+            raise forms.ValidationError(
+                "The product is on sale and would have no variant, so no price. Take it back to "
+                "draft first, or add another variant."
+            )
+
+
 class VariantInline(PartOfProduct):
     model = ProductVariant
+    formset = VariantFormSet
     verbose_name_plural = "Variants"
     fields = (
         *("option1", "option2", "option3", "sku", "price_minor", "compare_at_minor"),
@@ -85,7 +108,14 @@ class VariantInline(PartOfProduct):
         self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
         if db_field.name in {"price_minor", "compare_at_minor", "cost_minor"}:
-            return AmountField(label=db_field.verbose_name, required=not db_field.null)
+            return AmountField(
+                currency=_currency(request),
+                label=db_field.verbose_name,
+                required=not db_field.null,
+            )
+        if db_field.name == "stock_quantity":
+            kwargs["min_value"] = 0
+            kwargs["error_messages"] = {"min_value": "Stock cannot be negative. Write 0 or more."}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
 
@@ -162,7 +192,7 @@ class ProductAdmin(TrailAdmin):
             stock=Sum("variants__stock_quantity"),
             variant_count=Count("variants"),
             # Read once a list, not once a row; never kept on this object, which all tenants share.
-            currency=Value(current_currency()),
+            currency=Value(_currency(request)),
         )
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -200,24 +230,13 @@ class ProductAdmin(TrailAdmin):
         formset: "BaseModelFormSet[Any, Any]",
         change: bool,  # noqa: FBT001 - Django's signature
     ) -> None:
-        by = cast("User", request.user)
-        counted: list[tuple[ProductVariant, int]] = []
-        for part in formset.forms:
-            if isinstance(part.instance, ProductVariant) and "stock_quantity" in part.changed_data:
-                # Stock changes by movements alone.
-                counted.append((part.instance, part.cleaned_data["stock_quantity"]))
-                part.instance.stock_quantity = part.initial.get("stock_quantity") or 0
-        formset.save()
-        for variant, quantity in counted:
-            if variant not in formset.deleted_objects:
-                stock.count_stock(variant=variant, quantity=quantity, by=by)
-        if formset.has_changed() and change:
-            trail.record(
-                verb="product.changed",
-                subject=form.instance,
-                actor=by,
-                after={"changed": str(formset.get_queryset().model._meta.verbose_name_plural)},
-            )
+        kept = formset.save(commit=False)
+        catalogue.change_parts(
+            product=form.instance,
+            kept=kept,
+            removed=formset.deleted_objects,
+            by=cast("User", request.user),
+        )
 
     def delete_model(self, request: HttpRequest, obj: Product) -> None:
         catalogue.delete_product(product=obj, by=cast("User", request.user))
@@ -260,6 +279,8 @@ class ProductAdmin(TrailAdmin):
 
 
 class CategoryAdmin(TrailAdmin):
+    verbs_keep_the_trail = True
+    domain_errors = (ProductError,)
     list_display = ("name", "path", "slug")
     search_fields = ("name", "path")
     prepopulated_fields = {"slug": ("name",)}
@@ -284,3 +305,21 @@ class CategoryAdmin(TrailAdmin):
 
     def save_by_verb(self, request: HttpRequest, obj: Any, form: Any, *, change: bool) -> None:
         catalogue.place_category(category=obj, by=cast("User", request.user))
+
+    def delete_model(self, request: HttpRequest, obj: Category) -> None:
+        catalogue.delete_category(category=obj, by=cast("User", request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Category]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request, queryset, lambda c: catalogue.delete_category(category=c, by=by), "deleted"
+        )
+
+
+def _currency(request: HttpRequest) -> str:
+    """The tenant's currency, read once a request and kept on it."""
+    found: str | None = getattr(request, "products_currency", None)
+    if found is None:
+        found = current_currency()
+        request.products_currency = found  # type: ignore[attr-defined]
+    return found

@@ -1,18 +1,40 @@
 """Adding, changing and selling products. Each verb runs in the tenant's schema."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tenant_apps.activity import trail
 from tenant_apps.products.descriptions import clean_description
-from tenant_apps.products.errors import HandleTaken, NoVariant, WrongState
-from tenant_apps.products.models import HANDLE_LENGTH, Category, Product, State
+from tenant_apps.products.errors import (
+    CategoryInUse,
+    CategoryTaken,
+    CategoryTooDeep,
+    HandleReserved,
+    HandleTaken,
+    NoVariant,
+    WrongState,
+)
+from tenant_apps.products.models import (
+    CATEGORY_PATH_LENGTH,
+    HANDLE_LENGTH,
+    RESERVED_HANDLES,
+    Category,
+    Product,
+    ProductImage,
+    ProductOption,
+    ProductVariant,
+    State,
+)
 from tenant_apps.products.permissions import require_change, require_delete, require_publish
+from tenant_apps.products.stock import count_stock
 from tenant_apps.slugs import slug_from
 from tenant_apps.users.models import User
+
+Part: TypeAlias = ProductVariant | ProductOption | ProductImage
+_PATH_SEPARATOR = " > "
 
 
 def add_product(*, product: Product, by: User) -> Product:
@@ -21,55 +43,106 @@ def add_product(*, product: Product, by: User) -> Product:
     Raises:
         NotAllowed: `by` may not change products.
         HandleTaken: another product has the handle.
+        HandleReserved: the platform has a page at this address.
     """
     require_change(by)
     product.handle = product.handle or free_handle(product.title)
     product.description_html = clean_description(product.description_html)
-    _save(product, force_insert=True)
-    trail.record(verb="product.added", subject=product, actor=by, after={"title": product.title})
+    with transaction.atomic():
+        _save(product, force_insert=True)
+        trail.record(
+            verb="product.added", subject=product, actor=by, after={"title": product.title}
+        )
     return product
 
 
 def change_product(*, product: Product, changes: Mapping[str, Any], by: User) -> Product:
-    """Change the fields that are given and leave the rest. Raises NotAllowed, HandleTaken."""
+    """Change the fields that are given and leave the rest.
+
+    Raises:
+        NotAllowed, HandleTaken, HandleReserved: as add_product.
+    """
     require_change(by)
     values = dict(changes)
     if "description_html" in values:
         values["description_html"] = clean_description(values["description_html"])
-    row = Product.objects.select_related("category").get(pk=product.pk)
-    fields = [name for name in values if getattr(row, name) != values[name]]
-    if not fields:
+    with transaction.atomic():
+        row = _locked(product)
+        fields = [name for name in values if getattr(row, name) != values[name]]
+        if not fields:
+            return product
+        for name in fields:
+            setattr(product, name, values[name])
+        product.updated_at = timezone.now()
+        _save(product, update_fields=[*fields, "updated_at"])
+        trail.record(
+            verb="product.changed",
+            subject=product,
+            actor=by,
+            before={name: _brief(getattr(row, name)) for name in fields},
+            after={name: _brief(values[name]) for name in fields},
+        )
+    return product
+
+
+def change_parts(
+    *, product: Product, kept: Iterable[Part] = (), removed: Iterable[Part] = (), by: User
+) -> Product:
+    """Keep new and changed variants, options and pictures of a product, and delete others.
+
+    A variant's stock becomes what its `stock_quantity` says, by a movement. The movements of a
+    deleted variant stay, with its label.
+
+    Args:
+        kept: the product's parts that are new or changed.
+        removed: parts that are deleted, before the others are kept.
+    Raises:
+        NotAllowed: `by` may not change products.
+        NoVariant: the product is on sale and would be left without a price. Nothing is written.
+        ValueError: a part is another product's.
+    """
+    require_change(by)
+    kept, removed = list(kept), list(removed)
+    if any(part.product_id != product.pk for part in (*kept, *removed)):
+        raise ValueError("A part of another product cannot be changed with this one.")
+    if not kept and not removed:
         return product
-    for name in fields:
-        setattr(product, name, values[name])
-    product.updated_at = timezone.now()
-    _save(product, update_fields=[*fields, "updated_at"])
-    trail.record(
-        verb="product.changed",
-        subject=product,
-        actor=by,
-        before={name: _brief(getattr(row, name)) for name in fields},
-        after={name: _brief(values[name]) for name in fields},
-    )
+    with transaction.atomic():
+        row = _locked(product)
+        before, after = _parts_in_words(removed), _parts_in_words(kept)
+        for part in removed:
+            part.delete()
+        for part in kept:
+            _keep_part(part, by)
+        if row.state == State.PUBLISHED and not _has_variant(product):
+            raise NoVariant(
+                f'"{product}" is on sale, and this would take its last variant and so its price. '
+                "Take it back to draft first, or add another variant."
+            )
+        product.updated_at = timezone.now()
+        product.save(update_fields=["updated_at"])
+        trail.record(verb="product.changed", subject=product, actor=by, before=before, after=after)
     return product
 
 
 def publish_product(*, product: Product, by: User) -> Product:
     """Put it on sale. Raises NotAllowed, WrongState, NoVariant."""
     require_publish(by)
-    if not product.variants.exists():
-        raise NoVariant(f'"{product}" has no variant, so it has no price. Add one first.')
-    return _step(
-        product,
-        to=State.PUBLISHED,
-        starts_from={State.DRAFT, State.ARCHIVED},
-        by=by,
-        verb="product.published",
-        published_at=product.published_at or timezone.now(),
-        published_by=by,
-        archived_at=None,
-        archived_by=None,
-    )
+    with transaction.atomic():
+        _locked(product)
+        if not _has_variant(product):
+            raise NoVariant(f'"{product}" has no variant, so it has no price. Add one first.')
+        return _step(
+            product,
+            to=State.PUBLISHED,
+            starts_from={State.DRAFT, State.ARCHIVED},
+            by=by,
+            verb="product.published",
+            published_at=product.published_at or timezone.now(),
+            published_by=by,
+            archived_at=None,
+            archived_by=None,
+        )
 
 
 def unpublish_product(*, product: Product, by: User) -> Product:
@@ -105,28 +178,139 @@ def delete_product(*, product: Product, by: User) -> None:
 
 
 def place_category(*, category: Category, by: User) -> Category:
-    """Save a category and the paths of all that stand below it. Raises NotAllowed."""
+    """Save a category, new or changed, and the paths of all that stand below it.
+
+    Raises:
+        NotAllowed: `by` may not change products.
+        CategoryTaken: another one has this name at this place, or this address.
+        CategoryTooDeep: the names from the root on are longer than can be kept.
+    """
     require_change(by)
+    is_new = category._state.adding
     with transaction.atomic():
-        category.path = (
-            f"{category.parent.path} > {category.name}" if category.parent else category.name
-        )
-        category.save()
-        for child in category.children.all():
-            child.parent = category
-            place_category(category=child, by=by)
+        before: dict[str, Any] = {}
+        if not is_new:
+            before |= Category.objects.filter(pk=category.pk).values("name", "path", "slug").get()
+        _place(category)
+        after: dict[str, Any] = {
+            "name": category.name,
+            "path": category.path,
+            "slug": category.slug,
+        }
+        changed = [name for name in after if is_new or before[name] != after[name]]
+        if changed:
+            trail.record(
+                verb="category.added" if is_new else "category.changed",
+                subject=category,
+                actor=by,
+                before={name: before[name] for name in changed if name in before},
+                after={name: after[name] for name in changed},
+            )
     return category
 
 
+def delete_category(*, category: Category, by: User) -> None:
+    """Delete it. Its products stay, without a category.
+
+    Raises:
+        NotAllowed: `by` may not delete products.
+        CategoryInUse: other categories stand below it.
+    """
+    require_delete(by)
+    if category.children.exists():
+        raise CategoryInUse(
+            f'Other categories stand below "{category}". Move or delete them first.'
+        )
+    with transaction.atomic():
+        trail.record(
+            verb="category.deleted",
+            subject=category,
+            actor=by,
+            before={"path": category.path, "slug": category.slug},
+        )
+        category.delete()
+
+
 def free_handle(title: str) -> str:
-    """A handle from the title that no product has."""
+    """A handle from the title that no product and no page of the platform has."""
     base = slug_from(title, max_length=HANDLE_LENGTH - 10) or "product"
     taken = set(Product.objects.filter(handle__startswith=base).values_list("handle", flat=True))
+    taken |= RESERVED_HANDLES
     free, number = base, 2
     while free in taken:
         free = f"{base}-{number}"
         number += 1
     return free
+
+
+def _locked(product: Product) -> Product:
+    """The product's row as it is now, locked until the transaction ends."""
+    rows = Product.objects.select_related("category").select_for_update(of=("self",))
+    return rows.get(pk=product.pk)
+
+
+def _has_variant(product: Product) -> bool:
+    return ProductVariant.objects.filter(product=product).exists()
+
+
+def _keep_part(part: Part, by: User) -> None:
+    if not isinstance(part, ProductVariant):
+        part.save()
+        return
+    quantity = part.stock_quantity
+    if part._state.adding:
+        part.stock_quantity = 0
+        part.save(force_insert=True)
+    else:
+        columns = [field.name for field in part._meta.concrete_fields if not field.primary_key]
+        part.save(update_fields=[name for name in columns if name != "stock_quantity"])
+    count_stock(variant=part, quantity=quantity, by=by)
+
+
+def _parts_in_words(parts: Iterable[Part]) -> dict[str, list[str]]:
+    """For the trail: what kind, and which."""
+    words: dict[str, list[str]] = {}
+    for part in parts:
+        text = str(part)
+        if isinstance(part, ProductVariant):
+            sku = f"SKU {part.sku}, " if part.sku else ""
+            text = f"{text} ({sku}{part.stock_quantity} in stock)"
+        words.setdefault(_KINDS[type(part)], []).append(text)
+    return words
+
+
+_KINDS: dict[type[Part], str] = {
+    ProductVariant: "variants",
+    ProductOption: "options",
+    ProductImage: "pictures",
+}
+
+
+def _place(category: Category) -> None:
+    above = f"{category.parent.path}{_PATH_SEPARATOR}" if category.parent else ""
+    category.path = above + category.name
+    if len(category.path) > CATEGORY_PATH_LENGTH:
+        raise CategoryTooDeep(
+            f'"{category.path[:80]}…" has {len(category.path)} characters from the root on; '
+            f"{CATEGORY_PATH_LENGTH} is the most that fits. Give shorter names, or place it higher up."
+        )
+    try:
+        with transaction.atomic():
+            category.save()
+    except IntegrityError as error:
+        broken = _broken_constraint(error)
+        if broken == "products_category_path":
+            raise CategoryTaken(
+                f'There is a category "{category.path}" already. Give it another name or place.'
+            ) from error
+        if broken == "products_category_slug":
+            raise CategoryTaken(
+                f'Another category has the address "{category.slug}" already. Choose another one.'
+            ) from error
+        raise
+    for child in category.children.all():
+        child.parent = category
+        _place(child)
 
 
 def _step(
@@ -152,16 +336,25 @@ def _step(
 
 
 def _save(product: Product, **options: Any) -> None:
+    if product.handle in RESERVED_HANDLES:
+        raise HandleReserved(
+            f'"{product.handle}" is the address of another page. Choose another handle.'
+        )
     try:
         with transaction.atomic():
             product.save(**options)
     except IntegrityError as error:
-        diagnosis = getattr(error.__cause__, "diag", None)
-        if diagnosis is not None and diagnosis.constraint_name == "products_product_handle":
+        if _broken_constraint(error) == "products_product_handle":
             raise HandleTaken(
                 f'Another product has the handle "{product.handle}" already. Choose another one.'
             ) from error
         raise
+
+
+def _broken_constraint(error: IntegrityError) -> str:
+    # psycopg names the constraint that was broken (Error.diag).
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None) or ""
 
 
 def _brief(value: Any) -> Any:

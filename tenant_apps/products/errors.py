@@ -14,6 +14,22 @@ class HandleTaken(ProductError):
     """Another product has this handle."""
 
 
+class HandleReserved(ProductError):
+    """The platform has a page of its own at this handle's address."""
+
+
+class CategoryTaken(ProductError):
+    """Another category has this place and name, or this address."""
+
+
+class CategoryInUse(ProductError):
+    """Other categories stand below it."""
+
+
+class CategoryTooDeep(ProductError):
+    """The names from the root on are longer than can be kept."""
+
+
 class ImportFileError(ProductError):
     """A file cannot be imported at all; the sentence says why and what to do."""
 

@@ -13,6 +13,7 @@ class ImportForm(forms.Form):
         "At most 50 MB, in UTF-8.",
         widget=forms.FileInput(attrs={"accept": ".csv,text/csv"}),
         allow_empty_file=True,
+        error_messages={"required": "Choose a CSV file."},
     )
     skips_faulty = forms.BooleanField(
         required=False,

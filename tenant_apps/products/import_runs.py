@@ -1,12 +1,13 @@
 """Imports from their upload to their end. Each verb runs in the tenant's schema."""
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core.cache import cache
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -30,8 +31,6 @@ from tenant_apps.products.permissions import require_import
 from tenant_apps.products.product_import import Listener, Report, import_products
 from tenant_apps.products.shopify_format import FAULT_COLUMN, Columns, Problem, Row
 from tenant_apps.users.models import User
-
-logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 256 * 1024
 DEFAULT_MAX_BYTES = 50 * 1024 * 1024
@@ -78,7 +77,7 @@ def start_import(
         raise bad
     with transaction.atomic():
         run = ImportRun.objects.create(
-            file_name=file_name[:255],
+            file_name=_kept_name(file_name),
             file_bytes=size,
             skips_faulty=skips_faulty,
             header=header,
@@ -91,30 +90,30 @@ def start_import(
 
 
 def check_import(*, run: ImportRun) -> ImportRun:
-    """Read the whole file and note what an import would do, row by row. Safe to repeat."""
-    if run.state != ImportState.CHECKING:
-        return run
-    with transaction.atomic():
+    """Read the whole file and note what an import would do, row by row. Safe to repeat.
+
+    Raises:
+        SoftTimeLimitExceeded, DatabaseError and whatever else goes wrong on our side, for the log: the
+        run has ended as failed by then, with a sentence.
+    """
+    with _ending(run), transaction.atomic():
+        if not _take(run, ImportState.CHECKING):
+            return run
         run.problems.all().delete()
         run.faulty_rows.all().delete()
-    try:
-        with transaction.atomic():
-            report = import_products(
-                file=CsvFile(lambda: _kept_pieces(run)),
-                currency=current_currency(),
-                by=run.created_by,
-                writes=False,
-                skips_faulty=run.skips_faulty,
-                listener=_keeping_listener(run),
-            )
-            if not report.rows:
-                raise FileEmpty("The file has a header and no products.")
-    except ImportFileError as error:
-        return _refuse(run, str(error))
-    run.state = ImportState.CHECKED
-    run.report = report.as_json()
-    run.checked_at = timezone.now()
-    run.save(update_fields=["state", "report", "checked_at"])
+        report = import_products(
+            file=CsvFile(lambda: _kept_pieces(run)),
+            currency=current_currency(),
+            by=run.created_by,
+            writes=False,
+            skips_faulty=run.skips_faulty,
+            listener=_keeping_listener(run),
+        )
+        _require_products(report)
+        run.state = ImportState.CHECKED
+        run.report = report.as_json()
+        run.checked_at = timezone.now()
+        run.save(update_fields=["state", "report", "checked_at"])
     return run
 
 
@@ -163,53 +162,149 @@ def can_apply(run: ImportRun) -> bool:
 
 def apply_import(*, run: ImportRun) -> ImportRun:
     """Write what the check promised, in one transaction. Safe to repeat: a killed worker left
-    nothing."""
-    if run.state != ImportState.IMPORTING:
-        return run
-    try:
-        with transaction.atomic():
-            report = import_products(
-                file=CsvFile(lambda: _kept_pieces(run)),
-                currency=current_currency(),
-                by=run.created_by,
-                writes=True,
-                skips_faulty=run.skips_faulty,
-                listener=Listener(
-                    on_problems=lambda _: None,
-                    on_faulty_rows=lambda _: None,
-                    on_progress=lambda done: _note_progress(run, done),
-                ),
-            )
-            _refuse_faults(run, report)
-            run.state = ImportState.IMPORTED
-            run.report = report.as_json()
-            run.finished_at = timezone.now()
-            run.save(update_fields=["state", "report", "finished_at"])
-            run.chunks.all().delete()
-            trail.record(
-                verb="products.imported",
-                subject=run,
-                actor=run.created_by,
-                after={
-                    name: run.report[name] for name in ("created", "updated", "unchanged", "faulty")
-                },
-            )
-    except (ImportFileError, ImportNotReady) as error:
-        return _refuse(run, str(error))
-    except DatabaseError:
-        logger.exception("An import of products failed and was rolled back.")
-        return _end(
-            run,
-            ImportState.FAILED,
-            "The database did not take the file, so nothing was imported. Start it again; if it "
-            "happens again, tell us the time.",
-        )
+    nothing.
+
+    Raises:
+        as check_import.
+    """
+    listener = Listener(
+        on_problems=lambda _: None,
+        on_faulty_rows=lambda _: None,
+        on_progress=lambda done: _note_progress(run, done),
+    )
+    with _ending(run), transaction.atomic():
+        if _take(run, ImportState.IMPORTING):
+            _write_products(run, CsvFile(lambda: _kept_pieces(run)), listener)
     return run
 
 
-def _refuse_faults(run: ImportRun, report: Report) -> None:
+def check_file(
+    *, pieces: Callable[[], Iterable[bytes]], skips_faulty: bool, listener: Listener
+) -> Report:
+    """Say what an import of a file would do, without keeping anything: the operators' check.
+
+    Raises:
+        ImportFileError: the file cannot be read.
+    Runs in: the tenant's schema.
+    """
+    with transaction.atomic():
+        report = import_products(
+            file=CsvFile(pieces),
+            currency=current_currency(),
+            by=None,
+            writes=False,
+            skips_faulty=skips_faulty,
+            listener=listener,
+        )
+    _require_products(report)
+    return report
+
+
+def import_file(
+    *,
+    file_name: str,
+    file_bytes: int,
+    pieces: Callable[[], Iterable[bytes]],
+    skips_faulty: bool,
+    listener: Listener,
+) -> ImportRun:
+    """Import a file of any size now, without keeping it: the operators' way.
+
+    A run and a line of the trail tell of it, as of an import from the page, with nobody as its
+    author.
+
+    Args:
+        listener: is told of problems, of faulty rows with a sentence each, and of the bytes read.
+    Returns:
+        The run, imported or refused; `refusal` says why.
+    Raises:
+        ImportFileError: the file's beginning cannot be read; there is no run then.
+        and as check_import.
+    Runs in: the tenant's schema, in transactions of its own.
+    """
+    header = CsvFile(pieces).read_header()
+    Columns(header)
+    run = ImportRun.objects.create(
+        file_name=_kept_name(file_name),
+        file_bytes=file_bytes,
+        skips_faulty=skips_faulty,
+        header=header,
+        state=ImportState.IMPORTING,
+        started_at=timezone.now(),
+    )
+    with _ending(run), transaction.atomic():
+        _write_products(run, CsvFile(pieces), listener)
+    return run
+
+
+def _write_products(run: ImportRun, file: CsvFile, listener: Listener) -> None:
+    report = import_products(
+        file=file,
+        currency=current_currency(),
+        by=run.created_by,
+        writes=True,
+        skips_faulty=run.skips_faulty,
+        listener=listener,
+    )
+    run.report = report.as_json()
+    _require_products(report)
     if report.faulty and not run.skips_faulty:
         raise ImportNotReady("The file has faults; nothing was imported.")
+    run.state = ImportState.IMPORTED
+    run.finished_at = timezone.now()
+    run.save(update_fields=["state", "report", "finished_at"])
+    run.chunks.all().delete()
+    trail.record(
+        verb="products.imported",
+        subject=run,
+        actor=run.created_by,
+        after={name: run.report[name] for name in ("created", "updated", "unchanged", "faulty")},
+    )
+
+
+def _require_products(report: Report) -> None:
+    if not report.rows:
+        raise FileEmpty(
+            "The file has a header and no products. Write a row for each below the header and "
+            "choose the file again."
+        )
+
+
+def _take(run: ImportRun, state: ImportState) -> bool:
+    """Lock the run, if it is still there to be worked on and no other worker has it."""
+    if run.state != state:
+        return False
+    rows = ImportRun.objects.select_for_update(skip_locked=True).filter(pk=run.pk, state=state)
+    return rows.first() is not None
+
+
+@contextmanager
+def _ending(run: ImportRun) -> Iterator[None]:
+    """End the run where its work ends early, whatever ends it: nobody waits for it in vain.
+
+    Around the work's transaction, so that the end is kept when the work is rolled back.
+    """
+    try:
+        yield
+    except (ImportFileError, ImportNotReady) as error:
+        _end(run, ImportState.REFUSED, str(error))
+    except SoftTimeLimitExceeded:
+        _end(
+            run,
+            ImportState.FAILED,
+            "The file takes longer than an import may, so nothing was imported. Split it: each "
+            "part with the header, and all rows of a product in one part. Or ask whoever runs the "
+            "platform to import it by command, which takes files of any size.",
+        )
+        raise
+    except Exception:
+        _end(
+            run,
+            ImportState.FAILED,
+            "The import was stopped by an error on our side, and nothing was imported. Choose the "
+            "file again; if it happens again, tell us the time.",
+        )
+        raise
 
 
 def tidy_imports() -> int:
@@ -227,7 +322,7 @@ def tidy_imports() -> int:
         _end(
             run,
             ImportState.FAILED,
-            "The import was interrupted, and nothing of it was imported. Start it again.",
+            "The import was interrupted, and nothing of it was imported. Choose the file again.",
         )
         ended += 1
     old = Q(state=ImportState.CHECKED, checked_at__lt=now - _KEPT_FOR)
@@ -297,17 +392,18 @@ def _padded(cells: list[str], width: int) -> list[str]:
     return [cell.replace("\x00", "") for cell in cells[:width]] + [""] * (width - len(cells))
 
 
-def _refuse(run: ImportRun, sentence: str) -> ImportRun:
-    return _end(run, ImportState.REFUSED, sentence)
-
-
 def _end(run: ImportRun, state: ImportState, sentence: str) -> ImportRun:
     run.state = state
     run.refusal = sentence
     run.finished_at = timezone.now()
-    run.save(update_fields=["state", "refusal", "finished_at"])
+    run.save(update_fields=["state", "refusal", "report", "finished_at"])
     run.chunks.all().delete()
     return run
+
+
+def _kept_name(file_name: str) -> str:
+    # PostgreSQL's text takes no NUL character.
+    return file_name.replace("\x00", "")[:255]
 
 
 def _note_progress(run: ImportRun, bytes_done: int) -> None:

@@ -11,6 +11,10 @@ from django.utils import timezone
 from shared_apps.tenants.keys import uuid7
 
 HANDLE_LENGTH = 255
+CATEGORY_PATH_LENGTH = 500
+# `/products/import/` and `/products/category/` are pages; a product of this handle could not be
+# reached.
+RESERVED_HANDLES = frozenset({"import", "category"})
 MAX_OPTIONS = 3
 
 
@@ -24,7 +28,7 @@ class Category(models.Model):
     )
     # The names from the root on, " > " between them: what import files say, and what makes it
     # unique.
-    path = models.CharField(max_length=500, editable=False)
+    path = models.CharField(max_length=CATEGORY_PATH_LENGTH, editable=False)
 
     class Meta:
         verbose_name_plural = "categories"
@@ -324,9 +328,18 @@ class MovementReason(models.TextChoices):
 
 
 class StockMovement(models.Model):
-    """A change of stock: how much, why, by whom. Written once, never changed."""
+    """A change of stock: how much, why, by whom. Written once, never changed.
 
-    variant = models.ForeignKey(ProductVariant, on_delete=models.CASCADE, related_name="movements")
+    It stays when its variant is deleted, with the label that the variant had, and goes with the
+    product.
+    """
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="movements")
+    variant = models.ForeignKey(
+        ProductVariant, null=True, on_delete=models.SET_NULL, related_name="movements"
+    )
+    # Three options of 255 characters and what stands between them.
+    variant_label = models.CharField(max_length=800, blank=True)
     delta = models.IntegerField()
     quantity_after = models.IntegerField()
     reason = models.CharField(max_length=10, choices=MovementReason)

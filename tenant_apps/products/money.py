@@ -78,7 +78,8 @@ def parse_amount(text: str, *, currency: str) -> int:
             f'"{text[:40]}" has more decimals than {currency} knows. Write it as {example}.'
         )
     if minor > MAX_MINOR:
-        raise AmountInvalid(f'"{text[:40]}" is more than can be kept.')
+        most = format_number(MAX_MINOR, currency)
+        raise AmountInvalid(f'"{text[:40]}" is more than can be kept. Write {most} at most.')
     return int(minor)
 
 

@@ -389,7 +389,9 @@ class _Import:
         before = variant.stock_quantity
         plan.movements.append(
             StockMovement(
+                product_id=variant.product_id,
                 variant=variant,
+                variant_label=str(variant),
                 delta=quantity - before,
                 quantity_after=quantity,
                 reason=MovementReason.IMPORTED,

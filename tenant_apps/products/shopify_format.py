@@ -15,16 +15,21 @@ from typing import Any
 from tenant_apps.products.csv_files import unguard_cell
 from tenant_apps.products.descriptions import clean_description
 from tenant_apps.products.errors import WrongHeader
-from tenant_apps.products.models import HANDLE_LENGTH, MAX_OPTIONS, Product, ProductVariant, State
-from tenant_apps.products.money import AmountInvalid, parse_amount
+from tenant_apps.products.models import (
+    HANDLE_LENGTH,
+    MAX_OPTIONS,
+    RESERVED_HANDLES,
+    Product,
+    ProductVariant,
+    State,
+)
+from tenant_apps.products.money import AmountInvalid, format_number, parse_amount
 from tenant_apps.slugs import slug_from
 
 Row = tuple[int, list[str]]
 
 # Our own column in the file of faulty rows; ignored when that file comes back.
 FAULT_COLUMN = "What is wrong"
-# `/products/import/` is a page; a product of this handle could not be reached.
-RESERVED_HANDLES = frozenset({"import", "category"})
 MAX_ROWS_OF_A_PRODUCT = 5_000
 
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -157,6 +162,11 @@ class Columns:
             elif name and name.lower() not in _IGNORED:
                 self.extra[name] = index
         self._refuse_missing()
+        if any("\x00" in name for name in header):
+            raise WrongHeader(
+                "The header holds a NUL character, which no text may have. Remove it and choose the "
+                "file again."
+            )
         if twice:
             raise WrongHeader(
                 f"The header names {_listed(twice)} more than once. Keep one of each and choose "
@@ -314,7 +324,9 @@ class _Parser:
         if status in {"draft", "archived"}:
             return State(status)
         if status not in {"", "active", "unlisted"}:
-            self.complain("status", f'"{status[:40]}" is none of active, draft, archived.')
+            self.complain(
+                "status", f'"{status[:40]}" is none of active, draft, archived. Write one of these.'
+            )
         if self.text("published"):
             return State.PUBLISHED if self._truth("published", default=True) else State.DRAFT
         if status == "unlisted":
@@ -355,7 +367,8 @@ class _Parser:
         if self.text("price"):
             values["price_minor"] = self._amount("price")
         else:
-            self.complain("price", "The price is empty.")
+            example = format_number(4299, self.currency)
+            self.complain("price", f"The price is empty. Write it in digits, as {example}.")
         for name, attribute in (("compare at", "compare_at_minor"), ("cost", "cost_minor")):
             if self.has(name):
                 values[attribute] = self._amount(name) if self.text(name) else None
@@ -440,7 +453,7 @@ class _Parser:
     def _whole(self, name: str) -> int | None:
         text = self.text(name)
         if not _WHOLE.match(text):
-            self.complain(name, f'"{text[:40]}" is not a whole number.')
+            self.complain(name, f'"{text[:40]}" is not a whole number. Write it in digits, as 12.')
             return None
         return int(text.split(".")[0])
 
@@ -459,7 +472,7 @@ class _Parser:
             return True
         if text in _FALSE:
             return False
-        self.complain(name, f'"{text[:40]}" is neither true nor false.')
+        self.complain(name, f'"{text[:40]}" is neither true nor false. Write one of these.')
         return default
 
     def _fitting(self, name: str, model: type[Product | ProductVariant], attribute: str) -> str:
@@ -467,7 +480,8 @@ class _Parser:
         limit = getattr(model._meta.get_field(attribute), "max_length", None)
         if limit is not None and len(text) > limit:
             self.complain(
-                name, f"The cell has {len(text):,} characters; {limit} is the most that fits."
+                name,
+                f"The cell has {len(text):,} characters; {limit} is the most that fits. Shorten it.",
             )
             return text[:limit]
         return text

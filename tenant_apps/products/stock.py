@@ -32,7 +32,9 @@ def count_stock(
             return variant
         variant.save(update_fields=["stock_quantity"])
         StockMovement.objects.create(
+            product_id=variant.product_id,
             variant=variant,
+            variant_label=str(variant),
             delta=quantity - before,
             quantity_after=quantity,
             reason=MovementReason.COUNTED,

@@ -1,17 +1,22 @@
 from datetime import timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from shared_apps.tenants.tasks import periodic, tenant_task
 from tenant_apps.products import import_runs
 from tenant_apps.products.models import ImportRun
 
+# A large file takes longer than other tasks may. Shorter than the queue's visibility timeout and than
+# `tidy_imports` waits. Not atomic: how an import ended is kept when its work is rolled back.
+_LONG: Final[dict[str, Any]] = {"atomic": False, "soft_time_limit": 45 * 60, "time_limit": 50 * 60}
 
-@tenant_task
+
+@tenant_task(**_LONG)
 def check_import(run_id: str) -> None:
     import_runs.check_import(run=_load(run_id))
 
 
-@tenant_task
+@tenant_task(**_LONG)
 def apply_import(run_id: str) -> None:
     import_runs.apply_import(run=_load(run_id))
 

@@ -18,7 +18,8 @@ from tenant_apps.products.models import Category, ImportRun
 from tenant_apps.users.models import User
 
 PER_PAGE = 24
-RUNS_SHOWN = 10
+CATEGORIES_PER_PAGE = 60
+RUNS_PER_PAGE = 10
 PROBLEMS_PER_PAGE = 50
 
 
@@ -32,6 +33,21 @@ def category(request: HttpRequest, slug: str) -> HttpResponse:
     return _list_page(request, chosen=get_object_or_404(Category, slug=slug))
 
 
+@require_GET
+def categories(request: HttpRequest) -> HttpResponse:
+    """All categories that have something on sale, a page at a time."""
+    return render(
+        request,
+        "tenant/products/categories.html",
+        {
+            "section": "products",
+            "page": Paginator(selectors.categories_in_use(), CATEGORIES_PER_PAGE).get_page(
+                request.GET.get("page")
+            ),
+        },
+    )
+
+
 def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpResponse:
     words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     products = selectors.list_products(category=chosen, words=words)
@@ -42,7 +58,7 @@ def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpR
             "section": "products",
             "page": Paginator(products, PER_PAGE).get_page(request.GET.get("page")),
             "category": chosen,
-            "categories": selectors.categories_in_use(),
+            "tabs": selectors.category_tabs(chosen),
             "words": words,
             "can_change": permissions.can_change(request.user),
             "can_import": permissions.can_import(request.user),
@@ -90,7 +106,9 @@ def import_products(request: HttpRequest) -> HttpResponse:
         {
             "section": "products",
             "form": form,
-            "runs": ImportRun.objects.select_related("created_by")[:RUNS_SHOWN],
+            "page": Paginator(
+                ImportRun.objects.select_related("created_by"), RUNS_PER_PAGE
+            ).get_page(request.GET.get("page")),
         },
         status=422 if form.errors else 200,
     )

@@ -1,11 +1,14 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context as allauth_context
+from django.contrib.sites.shortcuts import get_current_site
 from django.forms import Form
 from django.http import HttpRequest
 
 from shared_apps.tenants import visitors
 from shared_apps.tenants.context import require_tenant
+from tenant_apps.users.letters import post_letter
 from tenant_apps.users.models import User
 from tenant_apps.users.permissions import MEMBER
 from tenant_apps.users.roles import get_role
@@ -39,4 +42,17 @@ class TenantAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # unty
         return f"{require_tenant().name}: {subject}"
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        super().send_mail(template_prefix, email, {**context, "tenant": require_tenant()})
+        """As allauth's own, with the tenant in the context, and sent by a task."""
+        request = allauth_context.request
+        letter = self.render_mail(
+            template_prefix,
+            email,
+            {
+                "request": request,
+                "email": email,
+                "current_site": get_current_site(request),
+                "tenant": require_tenant(),
+                **context,
+            },
+        )
+        post_letter(letter)

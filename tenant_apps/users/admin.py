@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from django import forms
-from django.db.models import QuerySet
+from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
@@ -37,6 +37,14 @@ class PeopleAdmin(TrailAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def formfield_for_foreignkey(
+        self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        """Offer the roles that this person may give, and no others."""
+        if db_field.name == "role":
+            kwargs["queryset"] = roles.roles_to_give(by=cast("User", request.user))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
 
 class UserAdmin(PeopleAdmin):
     """People join by invitation and leave by being deactivated: what they wrote stays."""
@@ -51,6 +59,12 @@ class UserAdmin(PeopleAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """People whose role may do more can be looked at, not changed."""
+        if not isinstance(obj, User):
+            return super().has_change_permission(request)
+        return roles.can_give(by=cast("User", request.user), role=obj.role)
 
     @display(description="State", label={"active": "success", "deactivated": "warning"})  # type: ignore[untyped-decorator]  # unfold has no types
     def shown_state(self, person: User) -> str:
@@ -130,11 +144,11 @@ class InvitationAdmin(PeopleAdmin):
     """Letters that let people in."""
 
     form = InvitationForm
-    list_display = ("email", "role", "shown_state", "invited_by", "created_at", "expires_at")
+    list_display = ("email", "role", "shown_state", "invited_by", "sent_at", "expires_at")
     list_filter = ("role",)
     list_select_related = ("role", "invited_by")
     search_fields = ("email",)
-    actions = ("withdraw",)
+    actions = ("send_again", "withdraw")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -154,18 +168,29 @@ class InvitationAdmin(PeopleAdmin):
         obj.__dict__.update(kept.__dict__)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """Withdrawing needs the right to invite; there is no other change."""
+        """Both need the right to invite; there is no other change."""
         actions: dict[str, Any] = super().get_actions(request)
         if not _has(request, "users.manage_people"):
-            actions.pop("withdraw", None)
+            for name in self.actions:
+                actions.pop(name, None)
         return actions
+
+    @action(description="Send the letter again")  # type: ignore[untyped-decorator]  # unfold has no types
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request,
+            queryset.select_related("role"),
+            lambda invitation: invitations.send_letter_again(invitation=invitation, by=by),
+            "on the way again",
+        )
 
     @action(description="Withdraw the chosen invitations")  # type: ignore[untyped-decorator]  # unfold has no types
     def withdraw(self, request: HttpRequest, queryset: QuerySet[Invitation]) -> None:
         by = cast("User", request.user)
         self.for_each(
             request,
-            queryset,
+            queryset.select_related("role"),
             lambda invitation: invitations.withdraw_invitation(invitation=invitation, by=by),
             "withdrawn",
         )
@@ -195,7 +220,9 @@ class RoleAdmin(PeopleAdmin):
     search_fields = ("name",)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request) and not (obj is not None and obj.builtin)
+        if not isinstance(obj, Role):
+            return super().has_change_permission(request)
+        return not obj.builtin and roles.can_give(by=cast("User", request.user), role=obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is not None and self.has_change_permission(request, obj)

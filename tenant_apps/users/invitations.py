@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
@@ -17,11 +17,10 @@ from tenant_apps.users.errors import (
     InvitationExpired,
     InvitationInvalid,
     InvitationUsed,
-    NotAllowed,
 )
 from tenant_apps.users.links import page_url
 from tenant_apps.users.models import Invitation, Role, User
-from tenant_apps.users.permissions import OWNER
+from tenant_apps.users.roles import require_may_give
 
 VALID_FOR = timedelta(days=7)
 
@@ -32,20 +31,18 @@ def invite_person(*, email: str, role: Role, by: User) -> Invitation:
     An open invitation to the same address is withdrawn: the newest letter is the one that works.
 
     Raises:
-        NotAllowed: `by` may not manage people, or invites an owner without being one.
+        NotAllowed: `by` may not manage people, or the role, or that of the invitation it replaces,
+        may do more than theirs.
         EmailTaken: the address belongs to somebody here.
     """
     from tenant_apps.users.tasks import send_invitation_letter
 
-    if not by.has_perm("users.manage_people"):
-        raise NotAllowed("Your role does not let you invite people.")
-    if role.slug == OWNER and not by.is_owner:
-        raise NotAllowed("Only an owner can invite an owner.")
+    require_may_give(by=by, role=role)
     if User.objects.filter(email=email).exists():
         raise EmailTaken(f"{email.lower()} belongs to somebody in this workspace already.")
     now = timezone.now()
     with transaction.atomic():
-        Invitation.objects.open().filter(email=email).update(withdrawn_at=now)
+        _withdraw_open_ones(email=email, by=by, at=now)
         invitation = Invitation.objects.create(
             email=email, role=role, invited_by=by, created_at=now, expires_at=now + VALID_FOR
         )
@@ -61,8 +58,7 @@ def invite_person(*, email: str, role: Role, by: User) -> Invitation:
 
 def withdraw_invitation(*, invitation: Invitation, by: User) -> Invitation:
     """Make the letter useless. Raises NotAllowed, or InvitationUsed where it was accepted."""
-    if not by.has_perm("users.manage_people"):
-        raise NotAllowed("Your role does not let you withdraw invitations.")
+    require_may_give(by=by, role=invitation.role)
     if invitation.accepted_at:
         raise InvitationUsed(
             f"{invitation.email} has accepted already; deactivate the person instead."
@@ -72,6 +68,40 @@ def withdraw_invitation(*, invitation: Invitation, by: User) -> Invitation:
         invitation.save(update_fields=["withdrawn_at"])
         trail.record(verb="person.invitation_withdrawn", subject=invitation, actor=by)
     return invitation
+
+
+def send_letter_again(*, invitation: Invitation, by: User) -> Invitation:
+    """Have the letter sent once more, where the first was lost. Its link replaces the first one's.
+
+    Raises:
+        NotAllowed: `by` may not manage people, or the role may do more than theirs.
+        InvitationUsed, InvitationExpired: it is no longer open.
+    """
+    from tenant_apps.users.tasks import send_invitation_letter
+
+    require_may_give(by=by, role=invitation.role)
+    if invitation.state == "expired":
+        raise InvitationExpired(
+            f"The invitation of {invitation.email} has expired. Invite them once more."
+        )
+    if invitation.state != "open":
+        raise InvitationUsed(
+            f"The invitation of {invitation.email} was {invitation.state} already, so it gets no "
+            "letter."
+        )
+    with transaction.atomic():
+        trail.record(verb="person.invitation_sent_again", subject=invitation, actor=by)
+        send_invitation_letter.delay_on_commit(str(invitation.pk))
+    return invitation
+
+
+def _withdraw_open_ones(*, email: str, by: User, at: datetime) -> None:
+    """At most one, by the constraint; locked, so that it cannot be accepted meanwhile."""
+    open_ones = Invitation.objects.open().filter(email=email).select_related("role")
+    for invitation in open_ones.select_for_update(of=("self",)):
+        require_may_give(by=by, role=invitation.role)
+        invitation.withdrawn_at = at
+        invitation.save(update_fields=["withdrawn_at"])
 
 
 def send_letter(*, invitation: Invitation) -> None:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from allauth.account.models import EmailAddress
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from shared_apps.tenants.errors import OwnershipRefused
@@ -17,6 +18,7 @@ from tenant_apps.users.errors import (
 )
 from tenant_apps.users.models import Role, User
 from tenant_apps.users.permissions import ADMIN, OWNER
+from tenant_apps.users.roles import require_may_give
 
 
 def add_person(
@@ -64,12 +66,15 @@ def change_role(*, person: User, role: Role, by: User) -> User:
     """Give a person another role.
 
     Raises:
-        NotAllowed: `by` may not manage people, or the change touches an owner and `by` is none.
+        NotAllowed: `by` may not manage people, or one of the two roles may do more than theirs.
         LastOwner: the person is the only active owner.
     """
     with transaction.atomic():
-        _require_may_manage(by, touches_owner=person.is_owner or role.slug == OWNER)
-        before = person.role
+        # The row's role, not the one that the caller loaded a while ago.
+        before = _locked_role(person)
+        require_may_give(by=by, role=before)
+        require_may_give(by=by, role=role)
+        person.role = before
         if before.pk == role.pk:
             return person
         if person.is_owner:
@@ -103,7 +108,8 @@ def transfer_ownership(*, person: User, by: User) -> User:
     if person.pk == by.pk:
         raise LastOwner("Ownership goes to somebody else; you have it already.")
     with transaction.atomic():
-        # All of them in one order, as _require_another_owner does, then as they are now.
+        # The heir and all owners in one order, as change_role locks them; then as they are now.
+        _locked_role(person)
         owners = {owner.pk: owner for owner in _locked_owners()}
         heir: User = (
             User.objects.select_for_update(of=("self",)).select_related("role").get(pk=person.pk)
@@ -153,9 +159,10 @@ def give_ownership(*, heir: str, giver: str) -> None:
 
 
 def rename_person(*, person: User, full_name: str, by: User) -> User:
-    """Change the name that is shown. People change their own; others need `users.manage_people`."""
+    """Change the name that is shown. People change their own; others need `users.manage_people`
+    and a role that may do what the person's may. Raises NotAllowed."""
     if person.pk != by.pk:
-        _require_may_manage(by, touches_owner=person.is_owner)
+        require_may_give(by=by, role=person.role)
     before = person.full_name
     if before == full_name:
         return person
@@ -176,12 +183,13 @@ def deactivate_person(*, person: User, by: User) -> User:
     """Shut a person out and keep what they wrote. People may leave by themselves.
 
     Raises:
-        NotAllowed: `by` may not manage people, or the person is an owner and `by` is none.
+        NotAllowed: `by` may not manage people, or the person may do more than `by`.
         LastOwner: the person is the only active owner.
     """
     with transaction.atomic():
+        person.role = _locked_role(person)
         if person.pk != by.pk:
-            _require_may_manage(by, touches_owner=person.is_owner)
+            require_may_give(by=by, role=person.role)
         if person.is_owner:
             _require_another_owner(person)
         person.is_active = False
@@ -193,9 +201,10 @@ def deactivate_person(*, person: User, by: User) -> User:
 
 
 def reactivate_person(*, person: User, by: User) -> User:
-    """Let a person in again with the role they had."""
+    """Let a person in again with the role they had. Raises NotAllowed, as change_role."""
     with transaction.atomic():
-        _require_may_manage(by, touches_owner=person.is_owner)
+        person.role = _locked_role(person)
+        require_may_give(by=by, role=person.role)
         person.is_active = True
         person.deactivated_at = None
         person.deactivated_by = None
@@ -209,15 +218,24 @@ def leave(*, person: User) -> User:
     return deactivate_person(person=person, by=person)
 
 
-def _require_may_manage(by: User, *, touches_owner: bool) -> None:
-    if not by.has_perm("users.manage_people"):
-        raise NotAllowed("Your role does not let you manage people.")
-    if touches_owner and not by.is_owner:
-        raise NotAllowed("Only an owner can make, change or remove an owner.")
+def _locked_role(person: User) -> Role:
+    """The person's role as the row has it, with the row and all owners locked.
+
+    In one order, so that two owners who demote each other at once cannot both succeed, and neither
+    waits for the other for ever.
+    """
+    # Without a join: after waiting for a lock PostgreSQL looks again whether a row fits, with the role
+    # of before, and leaves out one whose role was changed meanwhile.
+    owner_role = Role.objects.only("pk").get(slug=OWNER)
+    people = User.objects.filter(Q(pk=person.pk) | Q(is_active=True, role_id=owner_role.pk))
+    rows = {row.pk: row for row in people.select_for_update().order_by("pk")}
+    role: Role = Role.objects.get(pk=rows[person.pk].role_id)
+    return role
 
 
 def _require_another_owner(person: User) -> None:
-    if all(owner.pk == person.pk for owner in _locked_owners()):
+    # The owners are locked by _locked_role.
+    if not User.objects.owners().exclude(pk=person.pk).exists():
         raise LastOwner(
             f"{person} is the last owner. Make somebody else an owner first: "
             "a workspace cannot be without one."

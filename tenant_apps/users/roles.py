@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
+from django.db.models import QuerySet
 
 from tenant_apps.activity import trail
 from tenant_apps.slugs import slug_from
@@ -46,6 +47,45 @@ def get_role(slug: str) -> Role:
         raise RoleUnknown(f'This workspace has no role "{slug}".') from error
 
 
+def require_may_give(*, by: User, role: Role) -> None:
+    """Refuse to give, change or take away a role that may do more than one's own.
+
+    Whoever manages people asks here for the role that is given and for the one that is lost: else
+    a role with `users.manage_people` alone could be had every other one by.
+
+    Raises:
+        NotAllowed: `by` may not manage people, or the role grants what their own does not.
+    """
+    if not by.has_perm("users.manage_people"):
+        raise NotAllowed("Your role does not let you manage people.")
+    if role.slug == OWNER and not by.is_owner:
+        raise NotAllowed("Only an owner can make, change or remove an owner.")
+    missing = [name for name in role.permissions if not by.role.grants(name)]
+    if missing:
+        raise NotAllowed(
+            f'The role "{role}" may do more than your own, so you cannot give it to anybody or '
+            "take it away. Ask somebody whose role may do all of it."
+        )
+
+
+def can_give(*, by: User, role: Role) -> bool:
+    """Whether `require_may_give` lets this pass."""
+    try:
+        require_may_give(by=by, role=role)
+    except NotAllowed:
+        return False
+    return True
+
+
+def roles_to_give(*, by: User) -> QuerySet[Role]:
+    """The roles that `by` may give: those that may do no more than their own."""
+    if not by.has_perm("users.manage_people"):
+        return Role.objects.none()
+    if by.is_owner:
+        return Role.objects.all()
+    return Role.objects.filter(permissions__contained_by=by.role.permissions).exclude(slug=OWNER)
+
+
 def make_role(*, name: str, permissions: Iterable[str], by: User) -> Role:
     """Make a role of the workspace's own.
 
@@ -69,7 +109,7 @@ def change_role(*, role: Role, name: str, permissions: Iterable[str], by: User) 
     """Change a role of the workspace's own.
 
     Raises:
-        NotAllowed: as make_role, and for a builtin role.
+        NotAllowed: as make_role, for a builtin role, and for one that may do more than `by`'s.
         PermissionUnknown: a name is in nobody's list.
     """
     names = _allowed_names(permissions, by)
@@ -77,6 +117,7 @@ def change_role(*, role: Role, name: str, permissions: Iterable[str], by: User) 
         raise NotAllowed(f"The role {role} is builtin and stays as it is. Make one of your own.")
     with transaction.atomic():
         before = Role.objects.select_for_update().get(pk=role.pk)
+        require_may_give(by=by, role=before)
         role.name, role.permissions = name, names
         role.save(update_fields=["name", "permissions"])
         trail.record(

@@ -13,6 +13,7 @@ from shared_apps.tenants.errors import TextUnreadable
 from tenant_apps.activity import trail
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
+from tenant_apps.users.roles import require_may_give
 
 _PURPOSE = "second factor"
 
@@ -63,13 +64,10 @@ def remove_second_factors(*, person: User, by: User) -> int:
     Returns:
         How many there were.
     Raises:
-        NotAllowed: `by` may not manage people, or the person is an owner and `by` is none.
+        NotAllowed: `by` may not manage people, or the person may do more than `by`.
     Runs in: the tenant's schema.
     """
-    if not by.has_perm("users.manage_people"):
-        raise NotAllowed("Your role does not let you manage people.")
-    if person.is_owner and not by.is_owner:
-        raise NotAllowed("Only an owner can take an owner's second factors away.")
+    require_may_give(by=by, role=person.role)
     removed: int
     with transaction.atomic():
         removed, _ = Authenticator.objects.filter(user=person).delete()

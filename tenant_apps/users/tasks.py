@@ -1,19 +1,32 @@
 from smtplib import SMTPException
+from typing import Any, Final
 from uuid import UUID
 
 from shared_apps.tenants.tasks import tenant_task
-from tenant_apps.users import invitations, password_letters
+from tenant_apps.users import invitations, letters, password_letters
 from tenant_apps.users.models import Invitation
 
+# A mail server that is down is tried again for about half an hour.
+_TRIES: Final[dict[str, Any]] = {
+    "autoretry_for": (SMTPException, OSError),
+    "retry_backoff": 5,
+    "retry_backoff_max": 600,
+    "retry_jitter": False,
+    "max_retries": 9,
+}
 
-@tenant_task
+
+@tenant_task(**_TRIES)
 def send_invitation_letter(invitation_id: str) -> None:
     invitation = Invitation.objects.select_related("role", "invited_by").get(pk=UUID(invitation_id))
     invitations.send_letter(invitation=invitation)
 
 
-@tenant_task(
-    autoretry_for=(SMTPException, OSError), retry_backoff=2, retry_jitter=True, max_retries=5
-)
+@tenant_task(**_TRIES)
+def send_letter(*, subject: str, text: str, html: str, sender: str, to: list[str]) -> None:
+    letters.send_letter(subject=subject, text=text, html=html, sender=sender, to=to)
+
+
+@tenant_task(**_TRIES)
 def send_password_letters(email: str) -> None:
     password_letters.send_letters(email=email)

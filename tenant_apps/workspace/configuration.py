@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from shared_apps.tenants.naming import rename_tenant
 from tenant_apps.activity import trail
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
@@ -15,7 +16,7 @@ CHANGEABLE = frozenset({"name", "tagline", "language", "time_zone", "currency", 
 
 
 def change_settings(*, changes: Mapping[str, Any], by: User) -> Workspace:
-    """Change the settings that are given and leave the rest.
+    """Change the settings that are given and leave the rest. A new name is the tenant's everywhere.
 
     Raises:
         NotAllowed: `by` may not change the settings.
@@ -26,15 +27,21 @@ def change_settings(*, changes: Mapping[str, Any], by: User) -> Workspace:
     unknown = set(changes) - CHANGEABLE
     if unknown:
         raise ValueError(f"change_settings changes {sorted(CHANGEABLE)}, not {sorted(unknown)}.")
+    values = dict(changes)
+    if "name" in values:
+        # In one line: it stands in the subjects of mails.
+        values["name"] = " ".join(values["name"].split())
     with transaction.atomic():
         workspace = Workspace.objects.select_for_update().get()
-        fields = [name for name in changes if getattr(workspace, name) != changes[name]]
+        fields = [name for name in values if getattr(workspace, name) != values[name]]
         if not fields:
             return workspace
         before = {name: getattr(workspace, name) for name in fields}
         for name in fields:
-            setattr(workspace, name, changes[name])
+            setattr(workspace, name, values[name])
         workspace.full_clean()
+        if "name" in fields:
+            rename_tenant(name=values["name"])
         workspace.updated_at = timezone.now()
         workspace.save(update_fields=[*fields, "updated_at"])
         trail.record(
@@ -42,6 +49,6 @@ def change_settings(*, changes: Mapping[str, Any], by: User) -> Workspace:
             subject=workspace,
             actor=by,
             before=before,
-            after={name: changes[name] for name in fields},
+            after={name: values[name] for name in fields},
         )
     return workspace

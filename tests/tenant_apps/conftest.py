@@ -10,7 +10,7 @@ from shared_apps.tenants.context import TenantRef
 from tenant_apps.articles import publishing, writing
 from tenant_apps.articles.models import Article
 from tenant_apps.products.models import Product, ProductVariant, State
-from tenant_apps.users import membership
+from tenant_apps.users import membership, roles
 from tenant_apps.users.models import Role, User
 from tenant_apps.users.permissions import BUILTIN_ROLES, OWNER
 from tests.conftest import ClientMaker
@@ -56,6 +56,23 @@ def globex_people(globex: TenantRef) -> People:
 def in_acme(acme_people: People, in_acme: TenantRef) -> TenantRef:
     """The whole test runs inside acme, which has people."""
     return in_acme
+
+
+def make_steward(people: People) -> User:
+    """Somebody with a role of the workspace's own that manages people and does nothing else. Inside
+    the tenant."""
+    steward = roles.make_role(
+        name="Steward",
+        permissions=["users.use_admin", "users.manage_people"],
+        by=people[OWNER],
+    )
+    return membership.add_person(
+        email="steward@acme.example",
+        full_name="Stella Steward",
+        role=steward,
+        password=PASSWORD,
+        email_confirmed=True,
+    )
 
 
 LoggedIn = Callable[[str], Client]

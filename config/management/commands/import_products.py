@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 
 from shared_apps.tenants import context
 from shared_apps.tenants.errors import TenantNotFound
 from shared_apps.tenants.shell import find_tenant
+from tenant_apps.products import import_runs
 from tenant_apps.products.csv_files import CsvFile, write_row
 from tenant_apps.products.errors import ImportFileError
-from tenant_apps.products.money import current_currency
-from tenant_apps.products.product_import import Listener, Report, import_products
+from tenant_apps.products.models import ImportState
+from tenant_apps.products.product_import import Listener
 from tenant_apps.products.shopify_format import FAULT_COLUMN, Problem, Row
 
 PIECE_BYTES = 256 * 1024
@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The tenant, the file, and how it is to be taken."""
-        parser.add_argument("tenant", help="Subdomain, hostname or schema.")
+        parser.add_argument("tenant", help="Subdomain, hostname, schema or uuid.")
         parser.add_argument("file", type=Path, help="CSV in Shopify's format, UTF-8.")
         parser.add_argument("--apply", action="store_true", help="Import; otherwise only check.")
         parser.add_argument(
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Check or import, in one transaction, and say what came of it."""
+        """Check or import, and say what came of it."""
         path: Path = options["file"]
         if not path.is_file():
             raise CommandError(f"There is no file {path}.")
@@ -56,28 +56,43 @@ class Command(BaseCommand):
             tenant = find_tenant(options["tenant"])
         except TenantNotFound as error:
             raise CommandError(str(error)) from error
-        with context.run_in(tenant), transaction.atomic():
+        with context.run_in(tenant):
             try:
-                header = CsvFile(lambda: _pieces(path)).read_header()
-                faulty_rows.begin(header)
-                report = import_products(
-                    file=CsvFile(lambda: _pieces(path)),
-                    currency=current_currency(),
-                    by=None,
-                    writes=options["apply"],
-                    skips_faulty=options["skip_faulty"],
-                    listener=listener,
-                )
+                faulty_rows.begin(CsvFile(lambda: _pieces(path)).read_header())
+                if options["apply"]:
+                    self._import(path, skips_faulty=options["skip_faulty"], listener=listener)
+                else:
+                    self._check(path, skips_faulty=options["skip_faulty"], listener=listener)
             except ImportFileError as error:
                 raise CommandError(str(error)) from error
-            refused = bool(report.faulty) and not options["skip_faulty"]
-            if refused:
-                transaction.set_rollback(True)
-        self._show_report(report, applied=options["apply"] and not refused)
-        if refused:
+
+    def _check(self, path: Path, *, skips_faulty: bool, listener: Listener) -> None:
+        report = import_runs.check_file(
+            pieces=lambda: _pieces(path), skips_faulty=skips_faulty, listener=listener
+        )
+        self._show_report(report.as_json(), applied=False)
+        if not skips_faulty:
+            self._refuse_faulty(report.faulty)
+
+    def _import(self, path: Path, *, skips_faulty: bool, listener: Listener) -> None:
+        run = import_runs.import_file(
+            file_name=path.name,
+            file_bytes=path.stat().st_size,
+            pieces=lambda: _pieces(path),
+            skips_faulty=skips_faulty,
+            listener=listener,
+        )
+        if run.report:
+            self._show_report(run.report, applied=run.state == ImportState.IMPORTED)
+        if run.state != ImportState.IMPORTED:
+            self._refuse_faulty(run.report.get("faulty", 0))
+            raise CommandError(run.refusal)
+
+    def _refuse_faulty(self, count: int) -> None:
+        if count:
             raise CommandError(
-                f"{report.faulty} products are faulty, so nothing was imported. Mend them, or leave "
-                "them out with --skip-faulty."
+                f"{count} products are faulty, so nothing was imported. Mend them, or leave them "
+                "out with --skip-faulty."
             )
 
     def _show_problems(self, problems: list[Problem]) -> None:
@@ -90,14 +105,14 @@ class Command(BaseCommand):
         if os.isatty(2):
             self.stderr.write(f"\r{100 * done // size} %", ending="")
 
-    def _show_report(self, report: Report, *, applied: bool) -> None:
+    def _show_report(self, report: dict[str, Any], *, applied: bool) -> None:
         if self._shown > PROBLEMS_SHOWN:
             self.stderr.write(f"… and {self._shown - PROBLEMS_SHOWN} more.")
         did = "were" if applied else "would be"
         self.stdout.write(
-            f"{report.rows} rows, {report.products} products: {report.created} {did} made, "
-            f"{report.updated} changed, {report.unchanged} are as in the file, "
-            f"{report.faulty} are faulty."
+            f"{report['rows']} rows, {report['products']} products: {report['created']} {did} made, "
+            f"{report['updated']} changed, {report['unchanged']} are as in the file, "
+            f"{report['faulty']} are faulty."
         )
 
 
@@ -111,11 +126,12 @@ class _FaultyRows:
     def begin(self, header: list[str]) -> None:
         self.width = len(header)
         if self.path:
-            self.path.write_text("\ufeff" + write_row([*header, FAULT_COLUMN]), newline="")
+            header_row = "\ufeff" + write_row([*header, FAULT_COLUMN])
+            self.path.write_text(header_row, encoding="utf-8", newline="")
 
     def write(self, rows: list[tuple[Row, str]]) -> None:
         if self.path:
-            with self.path.open("a", newline="") as file:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
                 for (_, cells), sentence in rows:
                     padding = [""] * (self.width - len(cells))
                     file.write(write_row([*cells[: self.width], *padding, sentence]))

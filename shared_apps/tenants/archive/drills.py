@@ -20,11 +20,11 @@ from shared_apps.tenants.archive.reading import CheckedArchive
 from shared_apps.tenants.archive.writing import copy_rows, snapshot_settings
 from shared_apps.tenants.keys import uuid7
 from shared_apps.tenants.models import (
+    SERVED,
     ArchiveImport,
     Backup,
     RestoreDrill,
     RestorePurpose,
-    Status,
     Tenant,
 )
 from shared_apps.tenants.postgresql.catalogue import read_catalogue
@@ -117,7 +117,7 @@ def read_tables(schema_name: str, *, names: Sequence[str] | None = None) -> list
 
 
 def _any_newest_backup() -> Backup:
-    served = Tenant.objects.filter(status__in=[Status.ACTIVE, Status.READ_ONLY])
+    served = Tenant.objects.filter(status__in=SERVED)
     holders = list(
         Backup.objects.kept()
         .filter(tenant__in=served)

@@ -16,7 +16,9 @@ _LONG = 50 * 60
 
 @periodic(every=timedelta(days=1))
 @tenant_task(
-    atomic=False, time_limit=_LONG, runs_when=frozenset({"active", "read_only", "maintenance"})
+    atomic=False,
+    time_limit=_LONG,
+    runs_when=frozenset({"trial", "active", "read_only", "maintenance"}),
 )
 def back_up() -> None:
     """This tenant's archive, into the backup store."""

@@ -72,7 +72,7 @@ from shared_apps.tenants.tasks.admission import forget_tenants
 logger = logging.getLogger(__name__)
 
 # Not read-only: there the role's write grants are the lifecycle's, and a swap would bring them back.
-_UNDOABLE: Final = frozenset({Status.ACTIVE, Status.MAINTENANCE})
+_UNDOABLE: Final = frozenset({Status.TRIAL, Status.ACTIVE, Status.MAINTENANCE})
 # While the swap waits for its locks, new writers of this tenant wait behind it. The later attempts
 # outwait deadlock_timeout (1 s), after which PostgreSQL ends an autovacuum that is in the way.
 _LOCK_TIMEOUTS: Final = (*("500ms",) * 4, *("2s",) * 8)
@@ -293,6 +293,24 @@ def sweep_undone(*, now: datetime | None = None) -> int:
             dropped += 1
         kept = UndoneSchema.objects.filter(brought_back_at=None, dropped_at=None)
         for row in list(kept.filter(drop_after__lte=now)):
+            dropped += _drop_undone(row)
+    return dropped
+
+
+def drop_kept_copies(*, tenant: Tenant) -> int:
+    """Close this tenant's preview and drop the schemas that its undos have kept, whatever their day.
+
+    Returns:
+        How many schemas were dropped. Safe to repeat.
+    Runs in: the public schema, as the owner; one transaction for each.
+    """
+    dropped = 0
+    with context.run_in_public():
+        for preview in list(Preview.objects.filter(tenant=tenant, swapped_at=None, closed_at=None)):
+            close_preview(preview=preview)
+            dropped += 1
+        kept = UndoneSchema.objects.filter(tenant=tenant, brought_back_at=None, dropped_at=None)
+        for row in list(kept):
             dropped += _drop_undone(row)
     return dropped
 

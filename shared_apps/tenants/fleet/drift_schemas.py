@@ -24,12 +24,11 @@ from shared_apps.tenants.postgresql.catalogue import (
     read_catalogue,
 )
 from shared_apps.tenants.postgresql.template_ddl import quoted
+from shared_apps.tenants.registry import kept_writable
 from shared_apps.tenants.schemas import OWNER, create_roles, create_schema
 from shared_apps.tenants.template import TEMPLATE_SCHEMA, TemplateStale
 
 _WRITES: Final = frozenset({"INSERT", "UPDATE", "DELETE"})
-# A tenant in one of these may have lost its grants to write on purpose.
-_NOT_WRITING: Final = frozenset({Status.READ_ONLY, Status.SUSPENDED, Status.ARCHIVED})
 
 
 class SchemaForeign(RuntimeError):
@@ -65,8 +64,11 @@ def fleet_schemas(names: Sequence[str] | None) -> list[FleetSchema]:
     found = [
         FleetSchema(TEMPLATE_SCHEMA),
         *(
-            FleetSchema(name, tenant=subdomain, lacks_writes=status in _NOT_WRITING)
-            for name, subdomain, status in tenants.values_list("schema_name", "subdomain", "status")
+            # It has lost its grants to write on purpose (docs/decisions/0020).
+            FleetSchema(name, tenant=subdomain, lacks_writes=read_only_since is not None)
+            for name, subdomain, read_only_since in tenants.values_list(
+                "schema_name", "subdomain", "read_only_since"
+            )
         ),
         *(FleetSchema(name) for name in ready.values_list("name", flat=True)),
     ]
@@ -254,7 +256,7 @@ def _role_privileges(
 
 
 def _with_writes(found: Catalogue, reference: Catalogue) -> Catalogue:
-    """As if its role could write: whether it may is its status's affair."""
+    """As if its role could write: it was made read-only, and what logging in writes was lent back."""
     there = {privilege.object for privilege in found.privileges}
     granted = {(p.object, p.grantee, p.privilege) for p in found.privileges}
     lent = [
@@ -265,4 +267,14 @@ def _with_writes(found: Catalogue, reference: Catalogue) -> Catalogue:
         and p.object in there
         and (p.object, p.grantee, p.privilege) not in granted
     ]
-    return replace(found, privileges=[*found.privileges, *lent])
+    kept = {
+        f"column {table}.{column}"
+        for table, columns in kept_writable().items()
+        for column in columns
+    }
+    own = [
+        p
+        for p in found.privileges
+        if not (p.object in kept and p.grantee == TENANT_ROLE and p.privilege == "UPDATE")
+    ]
+    return replace(found, privileges=[*own, *lent])

@@ -33,6 +33,7 @@ class Certificate:
         public_rows: rows of the platform's own tables that told of the tenant's people, by table.
         names_kept: hostnames that are never given to another tenant.
         domains_deleted: the customer's own domains, which may be used again.
+        copies_dropped: schemas that an undo had kept of it, and backups that were shown beside it.
         backups_expire_at: when the last backup that may hold the tenant is deleted, as ISO 8601.
     """
 
@@ -55,6 +56,7 @@ class Certificate:
     names_kept: list[str]
     domains_deleted: list[str]
     backups_expire_at: str
+    copies_dropped: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -76,6 +78,7 @@ class Certificate:
             "Erased",
             f"  database     {len(self.tables)} tables with {rows} rows, {self.relations} relations, "
             f"{self.database_bytes} bytes; the schema {self.schema_name} and its role",
+            f"  copies       {self.copies_dropped} schemas kept by an undo or shown as a preview",
             f"  files        {self.media_files} files, {self.media_bytes} bytes",
             f"  cache        {self.redis_keys} keys",
             f"  tasks        {self.queued_tasks} messages",

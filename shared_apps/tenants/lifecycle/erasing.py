@@ -21,6 +21,7 @@ from typing import Any, Final
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 from psycopg.rows import dict_row
@@ -29,10 +30,12 @@ from shared_apps.domains import resolution
 from shared_apps.domains.models import Domain
 from shared_apps.domains.names import hostname_of
 from shared_apps.tenants import cache, context, storage
+from shared_apps.tenants.archive.undo import drop_kept_copies
 from shared_apps.tenants.errors import TenancyError, TenantNotActive
 from shared_apps.tenants.lifecycle.certificates import Certificate, ErasedTable
 from shared_apps.tenants.lifecycle.states import enter_state
 from shared_apps.tenants.models import (
+    Backup,
     Cloning,
     Erasure,
     ErasureStep,
@@ -320,6 +323,11 @@ def _drop_role(tenant: Tenant) -> dict[str, Any]:
     return {}
 
 
+def _drop_copies(tenant: Tenant) -> dict[str, Any]:
+    """What an undo has kept of it, and a backup that is shown beside it."""
+    return {"schemas": drop_kept_copies(tenant=tenant)}
+
+
 def _empty_lane(tenant: Tenant) -> dict[str, Any]:
     return {"messages": _of_broker("forget_lane", tenant)}
 
@@ -360,6 +368,7 @@ _STEPS: Final[Mapping[str, Callable[[Tenant], dict[str, Any]]]] = MappingProxyTy
         "tables": _drop_tables,
         "schema": _drop_schema,
         "role": _drop_role,
+        "copies": _drop_copies,
         "tasks": _empty_lane,
         "keys": _remove_keys,
         "files": _remove_files,
@@ -404,7 +413,9 @@ def _certify(erasure: Erasure) -> Erasure:
     results: dict[str, Any] = dict(erasure.steps.values_list("name", "result"))
     counted, public = results["count"], results["public"]
     finished = timezone.now()
-    expire = finished + timedelta(days=settings.TERRACE_BACKUP_RETENTION_DAYS)
+    # The nightly ones have rows; of others, an operator's own, the same number of days is promised.
+    last = Backup.objects.kept().filter(tenant=tenant).aggregate(last=Max("expires_at"))["last"]
+    expire = last or finished + timedelta(days=settings.TERRACE_BACKUP_RETENTION_DAYS)
     certificate = Certificate(
         tenant_uuid=str(tenant.uuid),
         tenant_name=tenant.name,
@@ -425,6 +436,7 @@ def _certify(erasure: Erasure) -> Erasure:
         names_kept=public["names_kept"],
         domains_deleted=public["domains_deleted"],
         backups_expire_at=expire.isoformat(),
+        copies_dropped=results["copies"]["schemas"],
     )
     erasure.certificate = certificate.as_json()
     erasure.finished_at = finished

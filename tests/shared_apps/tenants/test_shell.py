@@ -21,14 +21,16 @@ def test_shell_runs_inside_the_tenant(acme: TenantRef, capsys: pytest.CaptureFix
 
 
 def test_find_tenant_by_each_of_its_names(acme: TenantRef, globex: TenantRef) -> None:
-    for name in ("acme", "ACME", acme.schema_name, str(acme.uuid), acme.uuid.hex):
+    hostnames = (acme.hostname, f"{acme.hostname.upper()}.")
+    for name in ("acme", "ACME", *hostnames, acme.schema_name, str(acme.uuid), acme.uuid.hex):
         assert shell.find_tenant(name) == acme
         with context.run_in(globex):
             assert shell.find_tenant(name) == acme
 
 
 def test_find_tenant_that_is_nobodys_says_how_to_find_it(acme: TenantRef) -> None:
-    for name in ("nobody", "t_000000000000", "00000000-0000-7000-8000-000000000000", ""):
+    nobodys = ("nobody", "nobody.localhost", "t_000000000000", "")
+    for name in (*nobodys, "00000000-0000-7000-8000-000000000000"):
         with pytest.raises(TenantNotFound, match="tenants list"):
             shell.find_tenant(name)
 

@@ -7,6 +7,9 @@ from pytest_django import DjangoAssertNumQueries
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.articles.models import Article, Category
+from tenant_apps.articles.selectors import MAX_TABS
+from tenant_apps.users import membership, roles
+from tests.conftest import ClientMaker
 from tests.tenant_apps.conftest import LoggedIn, People, make_article
 
 # The request's own transaction is a savepoint inside the test's: two statements that a real one
@@ -62,7 +65,7 @@ def test_queries_of_the_desk(
     make_many(acme, acme_people, rows, published=False)
     client = as_role("author")
     client.get("/desk/")
-    with django_assert_num_queries(5 + SAVEPOINT):
+    with django_assert_num_queries(4 + SAVEPOINT):
         assert client.get("/desk/").status_code == 200
 
 
@@ -112,6 +115,87 @@ def test_writing_from_the_first_word_to_the_published_page(
     )
     assert answer.redirect_chain[-1][0] == "/articles/about-clay/"
     assert "<strong>Hard</strong> by now" in answer.content.decode()
+
+
+WITHOUT_PUBLISHING = ["articles.add_article", "articles.change_own_article"]
+
+
+@pytest.fixture
+def apprentice(acme: TenantRef, acme_people: People, client_of: ClientMaker) -> Client:
+    """Somebody who writes and does not publish, logged in."""
+    client = client_of(acme)
+    with context.run_in(acme):
+        role = roles.make_role(
+            name="Apprentice", permissions=WITHOUT_PUBLISHING, by=acme_people["owner"]
+        )
+        person = membership.add_person(
+            email="apprentice@acme.example",
+            full_name="Ann Apprentice",
+            role=role,
+            password=None,
+            email_confirmed=True,
+        )
+        client.force_login(person, "tenant_apps.users.backends.EmailBackend")
+    return client
+
+
+def test_publishing_is_offered_to_those_who_may(as_role: LoggedIn, apprentice: Client) -> None:
+    offered = as_role("author").get("/desk/new/").content.decode()
+    assert 'value="publish"' in offered
+    assert 'value="submit"' not in offered
+    offered = apprentice.get("/desk/new/").content.decode()
+    assert 'value="publish"' not in offered
+    assert 'value="submit"' in offered
+
+
+def test_text_is_kept_where_its_writer_may_not_publish(acme: TenantRef, apprentice: Client) -> None:
+    new = {"title": "On clay", "body": "My words", "tags": "", "intent": "publish"}
+    answer = apprentice.post("/desk/new/", new, follow=True)
+    assert answer.status_code == 200
+    assert "Saved, and no more than that. Your role does not let you" in answer.content.decode()
+    with context.run_in(acme):
+        article = Article.objects.get()
+        assert (article.body, article.state) == ("My words", "draft")
+    assert apprentice.post(f"/desk/{article.pk}/publish/").status_code == 403
+
+
+@pytest.mark.parametrize("pk", ["-" * 36, "0" * 36, "0190-" * 7 + "0", "x"])
+def test_step_of_what_is_no_article(as_role: LoggedIn, pk: str) -> None:
+    assert as_role("author").post(f"/desk/{pk}/publish/").status_code == 404
+
+
+def test_tabs_are_the_fullest_categories_and_the_chosen_one(
+    acme: TenantRef, acme_people: People, acme_client: Client
+) -> None:
+    with context.run_in(acme):
+        for number in range(MAX_TABS + 2):
+            category = Category.objects.create(name=f"C{number:02}", slug=f"c{number:02}")
+            for _ in range(1 if number < 2 else 2):
+                article = make_article(acme_people["author"], f"In {category}")
+                article.category = category
+                article.save(update_fields=["category"])
+    page = acme_client.get("/articles/").content.decode()
+    assert page.count("tabs__count") == MAX_TABS
+    assert "C00 <" not in page
+    assert "/articles/category/c02/" in page
+    assert 'href="/articles/category/"' in page
+    chosen = acme_client.get("/articles/category/c01/").content.decode()
+    assert chosen.count("tabs__count") == MAX_TABS + 1
+    assert "C01 <" in chosen
+    every = acme_client.get("/articles/category/").content.decode()
+    assert all(f"/articles/category/c{number:02}/" in every for number in range(MAX_TABS + 2))
+
+
+def test_no_article_stands_at_the_address_of_a_page(
+    acme: TenantRef, acme_people: People, as_role: LoggedIn
+) -> None:
+    with context.run_in(acme):
+        article = make_article(acme_people["author"], "Category")
+        assert article.slug == "category-2"
+    answer = as_role("author").post(
+        f"/desk/{article.pk}/", {"title": "x", "body": "y", "slug": "category", "version": 1}
+    )
+    assert "is the address of another page" in answer.content.decode()
 
 
 def test_slug_that_is_taken_is_said_at_the_field(

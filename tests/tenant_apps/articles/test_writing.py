@@ -81,6 +81,21 @@ def test_change_is_in_the_trail_with_before_and_after(
     assert entry.changes == [("title", "Old", "New")]
 
 
+def test_change_of_tags_alone_counts_and_is_in_the_trail(
+    in_acme: TenantRef, acme_people: People
+) -> None:
+    author = acme_people["author"]
+    article = make_article(author)
+    opened = article.version
+    writing.change_article(article=article, by=author, changes={}, tags=["CLAY"])
+    assert Article.objects.get().version == opened, "the same tag: nothing has changed"
+    writing.change_article(article=article, by=author, changes={}, tags=["glaze"])
+    assert Article.objects.get().version == opened + 1
+    entry = Entry.objects.about(article).first()
+    assert entry is not None
+    assert entry.changes == [("tags", ["clay"], ["glaze"])]
+
+
 def test_state_cannot_be_changed_by_writing(in_acme: TenantRef, acme_people: People) -> None:
     article = make_article(acme_people["author"], published=False)
     with pytest.raises(ValueError, match="not \\['state'\\]"):

@@ -35,3 +35,11 @@ def in_pieces(data: bytes, size: int = 7) -> list[bytes]:
 def csv_file(text: str | bytes, size: int = 4096) -> CsvFile:
     data = text.encode() if isinstance(text, str) else text
     return CsvFile(lambda: in_pieces(data, size))
+
+
+# 50,000 rows that are quick to keep: 500 products with a hundred pictures each.
+MANY_ROWS = "Handle,Title,Variant Price,Image Src\n" + "".join(
+    f"mug-{n},{f'Mug {n},18.00' if m == 0 else ','},https://example.com/{m}.jpg\n"
+    for n in range(500)
+    for m in range(100)
+)

@@ -1,31 +1,41 @@
 """The import from the upload to the end, through its page."""
 
 import csv
+import gc
 import io
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import DatabaseError, connections, transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django.fixtures import Settings
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
-from tenant_apps.products import import_runs
+from tenant_apps.products import import_runs, tasks
 from tenant_apps.products.errors import ImportNotReady
 from tenant_apps.products.models import (
     ImportChunk,
     ImportRun,
     ImportState,
     Product,
+    ProductImage,
     ProductVariant,
 )
 from tenant_apps.users.errors import NotAllowed
+from tenant_apps.users.models import User
+from tenant_apps.workspace.models import Workspace
 from tests.tenant_apps.conftest import LoggedIn, People
-from tests.tenant_apps.products.csv_texts import JEWELERY, csv_text, in_pieces, one
+from tests.tenant_apps.products.csv_texts import JEWELERY, MANY_ROWS, csv_text, in_pieces, one
 
 Start = Callable[..., ImportRun]
 
@@ -45,6 +55,13 @@ def start(in_acme: TenantRef, acme_people: People) -> Start:
         return import_runs.check_import(run=run)
 
     return begin
+
+
+def start_only(text: str, by: User) -> ImportRun:
+    """Uploads a file, and leaves it to be checked."""
+    return import_runs.start_import(
+        file_name="products.csv", pieces=lambda: [text.encode()], skips_faulty=False, by=by
+    )
 
 
 def upload(client: Client, data: bytes, **more: str) -> tuple[int, str]:
@@ -150,6 +167,7 @@ def test_nothing_to_import(start: Start, acme_people: People) -> None:
         ("Handle,Title,Variant Price\n".encode("utf-16"), "The file is UTF-16"),
         (b"\x89PNG\r\n\x1a\n" + b"\x00" * 100, "The file is not UTF-8"),
         (b"PK\x03\x04\x14\x00\x06\x00", "are missing"),
+        (b"Handle,Title,Variant Price,Ex\x00tra\nx,y,1,z\n", "The header holds a NUL character"),
     ],
 )
 def test_file_is_refused_with_a_sentence_at_the_field(
@@ -177,7 +195,7 @@ def test_file_that_is_too_large(
 def test_no_file_at_all(as_role: LoggedIn) -> None:
     answer = as_role("editor").post("/products/import/", {})
     assert answer.status_code == 422
-    assert "This field is required." in answer.content.decode()
+    assert "Choose a CSV file." in answer.content.decode()
 
 
 # --- files that are refused when they are read ------------------------------------------------------
@@ -187,7 +205,8 @@ def test_header_without_products(start: Start) -> None:
     run = start("Handle,Title,Variant Price\n")
     assert (run.state, run.refusal) == (
         ImportState.REFUSED,
-        "The file has a header and no products.",
+        "The file has a header and no products. Write a row for each below the header and choose "
+        "the file again.",
     )
 
 
@@ -257,13 +276,124 @@ def test_error_of_the_database_leaves_nothing_half_done(start: Start, acme_peopl
 
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 1")
-    import_runs.apply_import(run=run)
+    with pytest.raises(DatabaseError):
+        import_runs.apply_import(run=run)
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")
     run.refresh_from_db()
     assert run.state == ImportState.FAILED
     assert "nothing was imported" in run.refusal
     assert list(Product.objects.values_list("handle", flat=True)) == ["mug-699"]
+
+
+def test_error_of_any_kind_ends_the_run_with_a_sentence(
+    in_acme: TenantRef, acme_people: People
+) -> None:
+    run = start_only(csv_text([one()]), acme_people["editor"])
+    settings = Workspace.objects.get()
+    Workspace.objects.all().delete()
+    with pytest.raises(Workspace.DoesNotExist):
+        import_runs.check_import(run=run)
+    run.refresh_from_db()
+    assert run.state == ImportState.FAILED
+    assert "stopped by an error on our side, and nothing was imported" in run.refusal
+    assert not ImportChunk.objects.exists()
+    settings.save(force_insert=True)
+
+
+@contextmanager
+def stopped_after(seconds: float) -> Iterator[None]:
+    """As Celery ends a task that takes too long: by a signal whose handler raises."""
+
+    def stop(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    # Python drops what is raised while the collector runs an object's __del__.
+    gc.collect()
+    gc.disable()
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        gc.enable()
+
+
+@pytest.fixture
+def kept_run(committing_db: None, cast: dict[str, TenantRef]) -> Iterator[ImportRun]:
+    """A run of many products that is committed, in acme."""
+    text = csv_text(one(Handle=f"mug-{n}") for n in range(20_000))
+    with context.run_in(cast["acme"]):
+        owner = User.objects.select_related("role").get(email="owner@acme.example")
+        yield start_only(text, owner)
+        ImportRun.objects.all().delete()
+        Product.objects.all().delete()
+
+
+@pytest.mark.parametrize("state", [ImportState.CHECKING, ImportState.IMPORTING])
+def test_work_that_takes_too_long_ends_the_run_with_a_sentence(
+    kept_run: ImportRun, state: ImportState
+) -> None:
+    ImportRun.objects.update(state=state, started_at=timezone.now())
+    task = {
+        ImportState.CHECKING: tasks.check_import,
+        ImportState.IMPORTING: tasks.apply_import,
+    }[state]
+    with stopped_after(0.3), pytest.raises(SoftTimeLimitExceeded):
+        task(str(kept_run.pk))
+    kept_run.refresh_from_db()
+    assert kept_run.state == ImportState.FAILED
+    assert "Split it: each part with the header" in kept_run.refusal
+    assert "import it by command" in kept_run.refusal
+    assert not Product.objects.exists()
+    assert not ImportChunk.objects.exists()
+
+
+def test_second_worker_leaves_a_run_to_the_first(
+    kept_run: ImportRun, cast: dict[str, TenantRef]
+) -> None:
+    def work() -> str:
+        with context.run_in(cast["acme"]):
+            run = ImportRun.objects.select_related("created_by__role").get(pk=kept_run.pk)
+            state = str(import_runs.check_import(run=run).state)
+        connections.close_all()
+        return state
+
+    with transaction.atomic(), ThreadPoolExecutor(1) as second:
+        ImportRun.objects.select_for_update().get(pk=kept_run.pk)
+        assert second.submit(work).result(timeout=10) == ImportState.CHECKING
+
+
+def test_time_that_an_import_may_take_is_shorter_than_the_queue_waits(
+    settings: Settings,
+) -> None:
+    visibility = settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+    for task in (tasks.check_import, tasks.apply_import):
+        assert settings.CELERY_TASK_TIME_LIMIT < task.soft_time_limit < task.time_limit
+        assert task.time_limit < visibility
+
+
+@pytest.mark.slow
+def test_50_000_rows_by_the_page(start: Start, acme_people: People) -> None:
+    run = start(MANY_ROWS)
+    assert (run.state, run.report["rows"]) == (ImportState.CHECKED, 50_000)
+    import_runs.request_import(run=run, by=acme_people["editor"])
+    import_runs.apply_import(run=run)
+    assert (run.state, run.report["created"]) == (ImportState.IMPORTED, 500)
+    assert ProductImage.objects.count() == 50_000
+
+
+def test_older_runs_are_on_pages_of_their_own(acme: TenantRef, as_role: LoggedIn) -> None:
+    with context.run_in(acme):
+        ImportRun.objects.bulk_create(
+            ImportRun(file_name=f"file-{n:02}.csv", file_bytes=1) for n in range(12)
+        )
+    client = as_role("editor")
+    pages = [client.get(f"/products/import/?page={number}").content.decode() for number in (1, 2)]
+    assert [page.count(".csv</a>") for page in pages] == [10, 2]
+    assert "?page=2" in pages[0]
 
 
 # --- who may -------------------------------------------------------------------------------------

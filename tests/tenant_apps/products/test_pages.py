@@ -11,6 +11,7 @@ from tenant_apps.products.models import (
     ProductOption,
     ProductVariant,
 )
+from tenant_apps.products.selectors import MAX_TABS
 from tenant_apps.workspace.models import Workspace
 from tests.tenant_apps.conftest import LoggedIn, People, make_product
 
@@ -137,3 +138,24 @@ def test_api_tells_prices_in_the_tenants_currency(
     assert product["currency"] == "JPY"
     assert [v["price"] for v in product["variants"]] == ["1800", "2450"]
     assert product["options"] == [{"position": 1, "name": "Glaze"}]
+
+
+def test_tabs_are_the_fullest_categories_and_the_chosen_one(
+    acme: TenantRef, acme_client: Client
+) -> None:
+    with context.run_in(acme):
+        for number in range(MAX_TABS + 2):
+            name = f"C{number:02}"
+            category = Category.objects.create(name=name, slug=name.lower(), path=name)
+            for _ in range(1 if number < 2 else 2):
+                product = make_product(f"In {name}")
+                product.category = category
+                product.save(update_fields=["category"])
+    page = acme_client.get("/products/").content.decode()
+    assert page.count("tabs__count") == MAX_TABS
+    assert "C00 <" not in page
+    assert 'href="/products/category/"' in page
+    chosen = acme_client.get("/products/category/c01/").content.decode()
+    assert chosen.count("tabs__count") == MAX_TABS + 1
+    every = acme_client.get("/products/category/").content.decode()
+    assert all(f"/products/category/c{number:02}/" in every for number in range(MAX_TABS + 2))

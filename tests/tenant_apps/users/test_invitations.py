@@ -5,9 +5,11 @@ import pytest
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
+from tenant_apps.activity.models import Entry
 from tenant_apps.users import invitations
 from tenant_apps.users.errors import (
     EmailTaken,
@@ -17,7 +19,7 @@ from tenant_apps.users.errors import (
     NotAllowed,
 )
 from tenant_apps.users.models import Invitation, Role, User
-from tests.tenant_apps.conftest import PASSWORD, People
+from tests.tenant_apps.conftest import PASSWORD, People, make_steward
 
 
 def invite(by: User, *, email: str = "new@acme.example", role: str = "author") -> Invitation:
@@ -73,6 +75,45 @@ def test_invitation_expires(in_acme: TenantRef, acme_people: People) -> None:
     assert not User.objects.filter(email="new@acme.example").exists()
 
 
+def test_letter_is_sent_again_with_a_new_link(
+    in_acme: TenantRef,
+    acme_people: People,
+    tasks_at_once: None,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    invitation = invite(acme_people["owner"])
+    first = send_and_read_token(invitation)
+    with django_capture_on_commit_callbacks(execute=True):
+        invitations.send_letter_again(invitation=invitation, by=acme_people["admin"])
+    assert len(mail.outbox) == 2
+    with pytest.raises(InvitationInvalid):
+        invitations.find_invitation(token=first)
+    entry = Entry.objects.about(invitation).first()
+    assert entry is not None
+    assert (entry.verb, entry.actor_email) == (
+        *("person.invitation_sent_again", "admin@acme.example"),
+    )
+
+
+def test_letter_is_sent_again_only_while_the_invitation_is_open(
+    in_acme: TenantRef, acme_people: People
+) -> None:
+    owner = acme_people["owner"]
+    invitation = invite(owner)
+    with pytest.raises(NotAllowed):
+        invitations.send_letter_again(invitation=invitation, by=acme_people["editor"])
+    with pytest.raises(NotAllowed):
+        invitations.send_letter_again(
+            invitation=invite(owner, role="admin"), by=make_steward(acme_people)
+        )
+    invitation.expires_at = timezone.now() - timedelta(seconds=1)
+    with pytest.raises(InvitationExpired, match="Invite them once more"):
+        invitations.send_letter_again(invitation=invitation, by=owner)
+    invitation.withdrawn_at = timezone.now()
+    with pytest.raises(InvitationUsed, match="was withdrawn already"):
+        invitations.send_letter_again(invitation=invitation, by=owner)
+
+
 def test_withdrawn_invitation_gets_no_letter(in_acme: TenantRef, acme_people: People) -> None:
     invitation = invite(acme_people["owner"])
     invitations.withdraw_invitation(invitation=invitation, by=acme_people["owner"])
@@ -89,6 +130,26 @@ def test_invitation_by_somebody_who_may_not(
     with pytest.raises(NotAllowed):
         invite(acme_people[by], role=role)
     assert not Invitation.objects.exists()
+
+
+def test_invitation_to_a_role_that_may_more(in_acme: TenantRef, acme_people: People) -> None:
+    steward = make_steward(acme_people)
+    for role in ("admin", "editor", "author"):
+        with pytest.raises(NotAllowed, match="may do more than your own"):
+            invite(steward, role=role)
+    assert not Invitation.objects.exists()
+    assert invite(steward, role="member").state == "open"
+
+
+def test_invitation_to_a_role_that_may_more_is_neither_withdrawn_nor_replaced(
+    in_acme: TenantRef, acme_people: People
+) -> None:
+    steward, theirs = make_steward(acme_people), invite(acme_people["owner"], role="admin")
+    with pytest.raises(NotAllowed):
+        invitations.withdraw_invitation(invitation=theirs, by=steward)
+    with pytest.raises(NotAllowed):
+        invite(steward, role="member")
+    assert [i.state for i in Invitation.objects.all()] == ["open"]
 
 
 def test_invitation_of_somebody_who_is_here(in_acme: TenantRef, acme_people: People) -> None:

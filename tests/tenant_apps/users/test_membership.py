@@ -4,11 +4,11 @@ import pytest
 
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
-from tenant_apps.users import membership
+from tenant_apps.users import membership, roles, second_factors
 from tenant_apps.users.errors import EmailTaken, LastOwner, NotAllowed, PersonInactive
 from tenant_apps.users.models import Role, User
 from tenant_apps.users.permissions import BUILTIN_ROLES
-from tests.tenant_apps.conftest import People
+from tests.tenant_apps.conftest import People, make_steward
 
 
 def role(slug: str) -> Role:
@@ -170,3 +170,76 @@ def test_ownership_goes_to_nobody_who_is_not_in(in_acme: TenantRef, acme_people:
     with pytest.raises(LastOwner):
         membership.transfer_ownership(person=acme_people["owner"], by=acme_people["owner"])
     assert [owner.pk for owner in User.objects.owners()] == [acme_people["owner"].pk]
+
+
+# --- who may do little cannot get at more ---------------------------------------------------------
+
+REACHING_UP: dict[str, Callable[[User, People], object]] = {
+    "makes oneself an admin": lambda steward, _: membership.change_role(
+        person=steward, role=role("admin"), by=steward
+    ),
+    "makes another an admin": lambda steward, people: membership.change_role(
+        person=people["member"], role=role("admin"), by=steward
+    ),
+    "makes another an editor": lambda steward, people: membership.change_role(
+        person=people["member"], role=role("editor"), by=steward
+    ),
+    "demotes an admin": lambda steward, people: membership.change_role(
+        person=people["admin"], role=role("member"), by=steward
+    ),
+    "deactivates an admin": lambda steward, people: membership.deactivate_person(
+        person=people["admin"], by=steward
+    ),
+    "renames an admin": lambda steward, people: membership.rename_person(
+        person=people["admin"], full_name="x", by=steward
+    ),
+    "takes an admin's second factors": lambda steward, people: second_factors.remove_second_factors(
+        person=people["admin"], by=steward
+    ),
+    "lets an admin in again": lambda steward, people: membership.reactivate_person(
+        person=people["admin"], by=steward
+    ),
+}
+
+
+@pytest.mark.parametrize("way", REACHING_UP)
+def test_person_who_manages_people_gets_at_nothing_that_they_may_not(
+    in_acme: TenantRef, acme_people: People, way: str
+) -> None:
+    steward = make_steward(acme_people)
+    people = User.objects.order_by("pk").values_list("pk", "full_name", "role__slug", "is_active")
+    before = list(people)
+    with pytest.raises(NotAllowed, match="may do more than your own"):
+        REACHING_UP[way](steward, acme_people)
+    assert list(people) == before
+
+
+def test_demotion_is_judged_by_the_row_not_by_what_was_loaded(
+    in_acme: TenantRef, acme_people: People
+) -> None:
+    steward, stale = make_steward(acme_people), acme_people["member"]
+    User.objects.filter(pk=stale.pk).update(role=role("admin"))
+    with pytest.raises(NotAllowed):
+        membership.deactivate_person(person=stale, by=steward)
+    assert User.objects.get(pk=stale.pk).is_active
+
+
+def test_person_who_manages_people_does_so_below_them(
+    in_acme: TenantRef, acme_people: People
+) -> None:
+    steward = make_steward(acme_people)
+    membership.change_role(person=acme_people["member"], role=steward.role, by=steward)
+    membership.change_role(person=acme_people["member"], role=role("member"), by=steward)
+    membership.deactivate_person(person=acme_people["member"], by=steward)
+    membership.reactivate_person(person=acme_people["member"], by=steward)
+    assert set(roles.roles_to_give(by=steward)) == {role("member"), steward.role}
+
+
+def test_role_that_may_more_is_not_made_to_do_less(in_acme: TenantRef, acme_people: People) -> None:
+    steward = make_steward(acme_people)
+    chief = roles.make_role(
+        name="Chief", permissions=["articles.change_article"], by=acme_people["owner"]
+    )
+    with pytest.raises(NotAllowed):
+        roles.change_role(role=chief, name="Chief", permissions=[], by=steward)
+    assert Role.objects.get(pk=chief.pk).permissions == ["articles.change_article"]

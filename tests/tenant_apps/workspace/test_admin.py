@@ -4,17 +4,28 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
+from tenant_apps.articles import writing
 from tenant_apps.articles.models import Article, Category, Tag
+from tenant_apps.products import catalogue
 from tenant_apps.products.models import Category as ProductCategory
 from tenant_apps.products.models import Product, ProductVariant, StockMovement
+from tenant_apps.users import roles
 from tenant_apps.users.models import Invitation, Role, User
 from tenant_apps.workspace.admin_site import tenant_admin
 from tenant_apps.workspace.models import Workspace
-from tests.tenant_apps.conftest import LoggedIn, People, make_article, make_product
+from tests.conftest import ClientMaker
+from tests.tenant_apps.conftest import (
+    LoggedIn,
+    People,
+    make_article,
+    make_product,
+    make_steward,
+)
 
 FOREIGN_TABLES = ("django_content_type", "auth_permission", "django_admin_log", "auth_group")
 
@@ -105,7 +116,13 @@ def test_article_from_its_making_to_its_end(
         assert (article.slug, article.author) == ("new", acme_people["owner"])
         assert list(article.tags.all()) == [clay]
     path = f"/admin/articles/article/{article.pk}/change/"
-    data = {"title": "Newer", "body": "More", "slug": "newer", "tags": [clay.pk]}
+    data = {
+        "title": "Newer",
+        "body": "More",
+        "slug": "newer",
+        "tags": [clay.pk],
+        "seen_version": article.version,
+    }
     saved(owner, path, data | {"articles_article_save_and_publish": "1"})
     with context.run_in(acme):
         article.refresh_from_db()
@@ -131,15 +148,88 @@ def test_error_of_a_verb_is_said_and_nothing_is_written(
             "title": "Changed",
             "body": "",
             "slug": article.slug,
+            "seen_version": article.version,
             "articles_article_save_and_publish": "1",
         },
-        follow=True,
     )
-    assert "has no text yet" in answer.content.decode()
-    assert "successfully" not in answer.content.decode()
+    page = answer.content.decode()
+    assert "has no text yet" in page
+    assert 'value="Changed"' in page, "nothing that was typed is lost"
+    assert "successfully" not in page
     with context.run_in(acme):
         article.refresh_from_db()
         assert article.title != "Changed", "the whole form is rolled back"
+
+
+def test_stale_page_of_an_article_takes_nothing_back(
+    acme: TenantRef, acme_people: People, owner: Client
+) -> None:
+    with context.run_in(acme):
+        article = make_article(acme_people["author"], "The kiln is on")
+        clay = Tag.objects.get()
+    path = f"/admin/articles/article/{article.pk}/change/"
+    page = owner.get(path).content.decode()
+    assert f'name="seen_version" value="{article.version}"' in page
+    with context.run_in(acme):
+        colleague = acme_people["author"]
+        writing.change_article(article=article, by=colleague, changes={"body": "Theirs"})
+    mine = {"title": "Mine", "body": "My words", "slug": "mine", "tags": []}
+    answer = owner.post(path, mine | {"seen_version": article.version - 1})
+    page = answer.content.decode()
+    assert "Somebody else has saved this article" in page
+    assert "My words" in page, "nothing that was typed is lost"
+    assert "The page is incomplete" in owner.post(path, mine).content.decode()
+    with context.run_in(acme):
+        kept = Article.objects.get()
+        assert (kept.title, kept.body) == ("The kiln is on", "Theirs")
+        assert list(kept.tags.all()) == [clay]
+
+
+def test_tags_of_an_article_are_changed_by_the_verb(
+    acme: TenantRef, acme_people: People, owner: Client
+) -> None:
+    with context.run_in(acme):
+        article = make_article(acme_people["author"])
+        # Whose address does not follow from its name.
+        glaze = Tag.objects.create(name="Glaze", slug="shine")
+    path = f"/admin/articles/article/{article.pk}/change/"
+    same = {"title": article.title, "body": article.body, "slug": article.slug}
+    saved(owner, path, same | {"tags": [glaze.pk], "seen_version": article.version})
+    with context.run_in(acme):
+        kept = Article.objects.get()
+        assert list(kept.tags.all()) == [glaze]
+        assert kept.version == article.version + 1
+        entry = Entry.objects.about(article).first()
+        assert entry is not None
+        assert entry.changes == [("tags", ["clay"], ["Glaze"])]
+
+
+def test_save_and_publish_is_for_those_who_may_publish(
+    acme: TenantRef, acme_people: People, as_role: LoggedIn, client_of: ClientMaker
+) -> None:
+    button = "articles_article_save_and_publish"
+    client = client_of(acme)
+    with context.run_in(acme):
+        article = make_article(acme_people["author"], published=False)
+        role = roles.make_role(
+            name="Apprentice",
+            permissions=[
+                *("users.use_admin", "articles.add_article", "articles.change_own_article")
+            ],
+            by=acme_people["owner"],
+        )
+        User.objects.filter(pk=acme_people["member"].pk).update(role=role)
+        Article.objects.filter(pk=article.pk).update(author=acme_people["member"])
+        client.force_login(acme_people["member"], "tenant_apps.users.backends.EmailBackend")
+    path = f"/admin/articles/article/{article.pk}/change/"
+    assert button in as_role("editor").get(path).content.decode()
+    assert button not in client.get(path).content.decode()
+    assert client.get("/admin/articles/article/no-uuid/change/").status_code == 302
+    data = {"title": "Mine", "body": "My words", "slug": "mine", "tags": []}
+    saved(client, path, data | {"seen_version": article.version, button: "1"})
+    with context.run_in(acme):
+        kept = Article.objects.get()
+        assert (kept.title, kept.is_published) == ("Mine", False)
 
 
 def test_product_from_its_making_to_its_end(
@@ -192,6 +282,134 @@ def test_product_from_its_making_to_its_end(
     saved(owner, f"/admin/products/product/{product.pk}/delete/", {"post": "yes"})
     with context.run_in(acme):
         assert not ProductVariant.objects.exists()
+
+
+def variant_rows(product: Product, *changes: dict[str, object]) -> dict[str, object]:
+    """The page of a product as it is sent, with changes in its variants' rows."""
+    rows = [
+        {
+            "id": str(variant.pk),
+            "product": str(product.pk),
+            "option1": variant.option1,
+            "price_minor": f"{variant.price_minor / 100:.2f}",
+            "stock_quantity": variant.stock_quantity,
+            "position": variant.position,
+            **change,
+        }
+        for variant, change in zip(product.variants.all(), changes, strict=True)
+    ]
+    return {
+        "title": product.title,
+        "handle": product.handle,
+        **inlines("variants", *rows, initial=len(rows)),
+        **inlines("options"),
+        **inlines("images"),
+    }
+
+
+def test_last_variant_of_a_product_on_sale_is_not_deleted(
+    acme: TenantRef, acme_people: People, owner: Client
+) -> None:
+    with context.run_in(acme):
+        product = make_product()
+        page = variant_rows(product, {"DELETE": "on"}) | {"title": "Typed"}
+    answer = owner.post(f"/admin/products/product/{product.pk}/change/", page)
+    assert answer.status_code == 200
+    assert "would have no variant, so no price" in answer.content.decode()
+    assert 'value="Typed"' in answer.content.decode()
+    with context.run_in(acme):
+        assert product.variants.count() == 1
+        assert not Entry.objects.about(product).exists()
+
+
+def test_variant_is_deleted_and_its_stock_stays_in_the_history(
+    acme: TenantRef, acme_people: People, owner: Client
+) -> None:
+    with context.run_in(acme):
+        product = make_product()
+        ProductVariant.objects.create(product=product, option1="Red", price_minor=2000, position=2)
+        page = variant_rows(product, {}, {"stock_quantity": 7})
+    saved(owner, f"/admin/products/product/{product.pk}/change/", page)
+    with context.run_in(acme):
+        page = variant_rows(product, {}, {"DELETE": "on"})
+    saved(owner, f"/admin/products/product/{product.pk}/change/", page)
+    with context.run_in(acme):
+        assert product.variants.get().option1 == ""
+        movement = StockMovement.objects.get()
+        assert (movement.delta, movement.variant, movement.variant_label) == (7, None, "Red")
+        newest = Entry.objects.about(product).first()
+        assert newest is not None
+        assert newest.before == {"variants": ["Red (7 in stock)"]}
+
+
+def test_negative_stock_is_said_at_its_field(
+    acme: TenantRef, acme_people: People, owner: Client
+) -> None:
+    with context.run_in(acme):
+        product = make_product()
+        page = variant_rows(product, {"stock_quantity": -1})
+    answer = owner.post(f"/admin/products/product/{product.pk}/change/", page).content.decode()
+    assert "Stock cannot be negative. Write 0 or more." in answer
+    assert "Constraint" not in answer
+
+
+@pytest.mark.parametrize("handle", ["import", "category"])
+def test_handle_of_a_page_is_said_in_the_form(
+    acme: TenantRef, acme_people: People, owner: Client, handle: str
+) -> None:
+    with context.run_in(acme):
+        product = make_product()
+        page = variant_rows(product, {}) | {"handle": handle, "vendor": "Typed"}
+    answer = owner.post(f"/admin/products/product/{product.pk}/change/", page).content.decode()
+    assert "is the address of another page" in answer
+    assert 'value="Typed"' in answer
+    with context.run_in(acme):
+        assert Product.objects.get().handle == "mug"
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_queries_of_a_product_do_not_grow_with_its_variants(
+    acme: TenantRef,
+    acme_people: People,
+    owner: Client,
+    django_assert_num_queries: DjangoAssertNumQueries,
+    rows: int,
+) -> None:
+    with context.run_in(acme):
+        product = make_product()
+        for number in range(1, rows):
+            ProductVariant.objects.create(
+                product=product, option1=f"{number}", price_minor=1800, position=number + 1
+            )
+    path = f"/admin/products/product/{product.pk}/change/"
+    owner.get(path)
+    with django_assert_num_queries(9):
+        assert owner.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "slug", "sentence"),
+    [("Mugs", "other", "There is a category &quot;Mugs&quot; already"), ("x" * 120, "x", "500")],
+)
+def test_category_that_cannot_be_kept_is_said_in_the_form(
+    acme: TenantRef, acme_people: People, owner: Client, name: str, slug: str, sentence: str
+) -> None:
+    with context.run_in(acme):
+        parent: ProductCategory | None = None
+        if name != "Mugs":
+            for letter in "abcd":
+                parent = catalogue.place_category(
+                    category=ProductCategory(name=letter * 120, slug=letter, parent=parent),
+                    by=acme_people["owner"],
+                )
+        else:
+            ProductCategory.objects.create(name="Mugs", slug="mugs", path="Mugs")
+    new = {"name": name, "slug": slug, "parent": parent.pk if parent else ""}
+    answer = owner.post("/admin/products/category/add/", new)
+    assert answer.status_code == 200
+    assert sentence in answer.content.decode()
+    with context.run_in(acme):
+        assert not ProductCategory.objects.filter(slug=slug).exists()
 
 
 def test_bad_price_is_said_at_its_field(owner: Client) -> None:
@@ -261,6 +479,37 @@ def test_last_owner_is_not_demoted_here_either(
         assert (person.full_name, person.is_owner, person.is_active) == ("Olga Owner", True, True)
 
 
+def test_roles_that_may_more_are_not_offered(
+    acme: TenantRef, acme_people: People, client_of: ClientMaker
+) -> None:
+    client = client_of(acme)
+    with context.run_in(acme):
+        steward = make_steward(acme_people)
+        client.force_login(steward, "tenant_apps.users.backends.EmailBackend")
+        admin = Role.objects.get(slug="admin").pk
+    invitation = client.get("/admin/users/invitation/add/")
+    offered = invitation.context["adminform"].form.fields["role"].queryset
+    with context.run_in(acme):
+        assert {role.slug for role in offered} == {"member", "steward"}
+    refused = client.post(
+        "/admin/users/invitation/add/", {"email": "new@acme.example", "role": admin}
+    )
+    assert "not one of the available choices" in refused.content.decode()
+    for person in (steward, acme_people["admin"]):
+        path = f"/admin/users/user/{person.pk}/change/"
+        assert client.post(path, {"full_name": "x", "role": admin}).status_code != 302
+    page = client.get(f"/admin/users/user/{acme_people['admin'].pk}/change/").content.decode()
+    assert 'name="role"' not in page, "whose role may more is looked at, not changed"
+    client.post(
+        "/admin/users/user/",
+        {"action": "deactivate", "_selected_action": [str(acme_people["admin"].pk)]},
+    )
+    with context.run_in(acme):
+        assert not Invitation.objects.exists()
+        assert set(User.objects.filter(role_id=admin)) == {acme_people["admin"]}
+        assert User.objects.get(pk=acme_people["admin"].pk).is_active
+
+
 def test_invitation_is_sent_and_withdrawn(
     acme: TenantRef, acme_people: People, owner: Client
 ) -> None:
@@ -273,6 +522,12 @@ def test_invitation_is_sent_and_withdrawn(
         states = [invitation.state for invitation in Invitation.objects.order_by("created_at")]
         newest = Invitation.objects.latest("created_at")
     assert states == ["withdrawn", "open"]
+    answer = owner.post(
+        "/admin/users/invitation/",
+        {"action": "send_again", "_selected_action": [str(newest.pk)]},
+        follow=True,
+    )
+    assert "1 on the way again." in answer.content.decode()
     owner.post(
         "/admin/users/invitation/", {"action": "withdraw", "_selected_action": [str(newest.pk)]}
     )

@@ -101,11 +101,17 @@ def rows_of() -> Rows:
 
 
 def schemas_and_roles() -> set[str]:
-    """All schemas and roles of tenants that PostgreSQL has."""
+    """All schemas of this database, and the roles that are there of all that was ever restored.
+
+    Roles are the whole server's: those of other workers' databases come and go meanwhile.
+    """
     with owner_transaction() as connection:
         found = connection.execute(
             "SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname ~ '^t_'"
-            " UNION SELECT 'role ' || rolname FROM pg_roles WHERE rolname ~ '^t_'"
+            " UNION SELECT 'role ' || rolname FROM pg_roles WHERE rolname IN ("
+            "  SELECT schema_name FROM public.tenants_archiveimport"
+            "  UNION SELECT schema_name FROM public.tenants_undoneschema"
+            "  UNION SELECT schema_name FROM public.tenants_tenant)"
         )
         return {name for (name,) in found.fetchall()}
 

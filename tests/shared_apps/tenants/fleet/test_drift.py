@@ -1,6 +1,7 @@
 """Each kind of drift is found, named, told with its DDL, and mended; clean schemas have none."""
 
 import pytest
+from django.utils import timezone
 
 from shared_apps.tenants import lifecycle, migrating
 from shared_apps.tenants.context import TenantRef
@@ -521,7 +522,7 @@ def test_tenant_that_may_not_write_need_not_have_the_grants(
 ) -> None:
     plant('REVOKE INSERT, UPDATE, DELETE ON articles_tag FROM "{tenant}"')
     assert [one.kind for one in _only(initech).differences] == ["lost grant"]
-    Tenant.objects.filter(pk=initech.pk).update(status=Status.READ_ONLY)
+    Tenant.objects.filter(pk=initech.pk).update(read_only_since=timezone.now())
     assert find_drift().is_clean
     plant('REVOKE SELECT ON articles_tag FROM "{tenant}"')
     assert [one.kind for one in _only(initech).differences] == ["lost grant"]
@@ -570,3 +571,18 @@ def test_looking_leaves_nothing_behind(initech: Tenant) -> None:
         before = connection.execute(counts).fetchone()
         find_drift()
         assert connection.execute(counts).fetchone() == before
+
+
+@pytest.mark.parametrize("few", [0, 16])
+def test_tenant_that_was_made_read_only_has_not_drifted(
+    initech: Tenant, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its grants differ on purpose; what else has been taken or given still shows."""
+    monkeypatch.setattr(drift, "_FEW", few)
+    lifecycle.make_read_only(tenant=initech, reason="a test", by="tests")
+    assert drift.find_drift().is_clean
+    with owner_transaction() as connection:
+        connection.execute(f"SET LOCAL search_path = {initech.schema_name}")
+        connection.execute("REVOKE SELECT ON articles_article FROM " + initech.schema_name)
+    [found] = drift.find_drift().drifted
+    assert found.tenant == "initech"
