@@ -18,10 +18,28 @@ from shared_apps.tenants.errors import TenancyError
 
 logger = logging.getLogger(__name__)
 
-# These look after all tenants themselves; in a tenant they would do something else than they say.
-_NOT_IN_A_TENANT: Final = frozenset(
-    {"bootstrap_database", "fleet", "migrate", "migrate_schemas", "runserver", "tenants"}
+_OF_ALL_TENANTS: Final = "`{}` looks after all tenants itself: call it without `run`."
+# Django asks the router where a table is migrated, and in a tenant the answer is nowhere: they would
+# do nothing and say nothing.
+_FIXTURES: Final = (
+    "`{}` does nothing in a tenant. `manage.py tenants export` writes all of its rows."
 )
+_UNFIT: Final = {
+    **dict.fromkeys(
+        (
+            "bootstrap_database",
+            "fleet",
+            "makemigrations",
+            "migrate",
+            "migrate_schemas",
+            "runserver",
+            "tenants",
+        ),
+        _OF_ALL_TENANTS,
+    ),
+    "dumpdata": _FIXTURES,
+    "loaddata": _FIXTURES,
+}
 
 
 class CommandUnfit(TenancyError):
@@ -72,8 +90,8 @@ def run_in_tenants(
     """
     if parallel < 1:
         raise ValueError("At least one has to run at a time: give --parallel 1 or more.")
-    if command in _NOT_IN_A_TENANT:
-        raise CommandUnfit(f"`{command}` looks after all tenants itself: call it without `run`.")
+    if command in _UNFIT:
+        raise CommandUnfit(_UNFIT[command].format(command))
     if command not in get_commands():
         raise CommandUnfit(f"There is no command {command!r}. `manage.py help` lists them.")
     outcomes: dict[TenantRef, Outcome] = {}

@@ -18,7 +18,7 @@ from django.utils import timezone
 from shared_apps.domains.models import Domain
 from shared_apps.tenants import command_runs, context, doctor, lifecycle
 from shared_apps.tenants.archive import writing
-from shared_apps.tenants.models import ArchiveImport, Backup, Tenant, UndoneSchema
+from shared_apps.tenants.models import ArchiveImport, Backup, Cloning, Tenant, UndoneSchema
 from shared_apps.tenants.schemas import drop_schema, owner_transaction
 from shared_apps.tenants.storage import media_folder
 from shared_apps.tenants.tasks import lanes
@@ -229,7 +229,7 @@ def test_rename_keeps_the_old_name(initech: Tenant) -> None:
     assert Tenant.objects.get(pk=initech.pk).subdomain == "initrode"
     with pytest.raises(CommandError, match="already taken"):
         tenants("rename", "acme", "initech", WHY)
-    with pytest.raises(CommandError, match="letters"):
+    with pytest.raises(CommandError, match="Take the other characters out"):
         tenants("rename", "acme", "x_x", WHY)
 
 
@@ -429,6 +429,22 @@ def test_ctrl_c_after_the_commit_says_that_it_was_done(
         tenants("suspend", "initech", WHY, "--yes")
 
 
+def test_ctrl_c_while_a_clone_is_made_leaves_none(
+    initech: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("shared_apps.tenants.lifecycle.cloning._copy_tables", stop)
+    with pytest.raises(CommandError, match=r"initech is as it was"):
+        tenants("clone", "initech", "Copy", "--subdomain=initcopy", WHY)
+    assert not Tenant.objects.filter(subdomain="initcopy").exists()
+    monkeypatch.undo()
+    Cloning.objects.update(began_at=timezone.now() - timedelta(days=1))
+    assert lifecycle.continue_clonings() == 0
+    assert not Tenant.objects.filter(subdomain="initcopy").exists()
+
+
 # --- A command in tenants ----------------------------------------------------------------------------
 
 
@@ -470,6 +486,7 @@ def test_run_refuses_what_it_can_not_run(initech: Tenant) -> None:
     for words, sentence in (
         (["--tenant", "acme", "nonsense"], "no command 'nonsense'"),
         (["--tenant", "acme", "migrate"], "call it without"),
+        (["--tenant", "acme", "dumpdata"], "does nothing in a tenant"),
         (["check"], "Say where"),
         (["--all", "--tenant", "acme", "check"], "Say where"),
         (["--all", "--parallel", "0", "check"], "At least one"),
@@ -533,8 +550,17 @@ def test_doctor_ends_badly_where_something_is_wrong(initech: Tenant, beat: None)
         owner.execute(f"ALTER TABLE {initech.schema_name}.probe_note ADD COLUMN stray integer")
     out = io.StringIO()
     with pytest.raises(CommandError, match="1 of 7 checks"):
+        call_command("tenants", "doctor", "initech", "--json", stdout=out)
+    told = json.loads(out.getvalue())
+    [wrong] = [row for row in told["findings"] if not row["is_ok"]]
+    assert (told["is_well"], wrong["check"]) == (False, "schema")
+    assert "probe_note.stray" in wrong["wrong"]
+    assert "fleet repair --tenant initech" in wrong["remedy"]
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="1 of 7 checks"):
         call_command("tenants", "doctor", "initech", stdout=out)
-    assert "fleet repair --tenant initech" in " ".join(out.getvalue().split())
+    assert any("stray" in line and "fleet repair" in line for line in out.getvalue().splitlines())
+    assert "domains         ok" in out.getvalue()
 
 
 @pytest.mark.parametrize(

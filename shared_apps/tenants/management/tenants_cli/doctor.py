@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 from django.core.management.base import CommandError
-from rich.table import Table
 
 from shared_apps.tenants.doctor import examine_tenant
 from shared_apps.tenants.management.tenants_cli.terminal import (
@@ -29,19 +28,18 @@ def add_arguments(verbs: Any) -> None:
 def _doctor(terminal: Terminal, options: Options) -> None:
     tenant = find_row(options)
     findings = examine_tenant(tenant=tenant)
-    table = Table("Check", "Found", "What to do", title=tenant.subdomain)
-    for finding in findings:
-        table.add_row(finding.check, finding.wrong or "ok", finding.remedy)
     wrong = sum(1 for finding in findings if not finding.is_ok)
-    terminal.show(
-        table,
-        data={
-            "subdomain": tenant.subdomain,
-            "is_well": not wrong,
-            "findings": [
-                {**dataclasses.asdict(finding), "is_ok": finding.is_ok} for finding in findings
-            ],
-        },
+    # Lines and no table: a command to be copied is not broken up.
+    width = max(len(finding.check) for finding in findings)
+    lines = [
+        f"{finding.check:<{width}}  {f'{finding.wrong} {finding.remedy}'.strip() or 'ok'}"
+        for finding in findings
+    ]
+    terminal.say(
+        "\n".join(lines),
+        subdomain=tenant.subdomain,
+        is_well=not wrong,
+        findings=[{**dataclasses.asdict(one), "is_ok": one.is_ok} for one in findings],
     )
     if wrong:
         raise CommandError(
