@@ -29,6 +29,10 @@ class TenantSuspended(TenantNotActive):
     """The tenant is suspended."""
 
 
+class OwnershipRefused(TenancyError):
+    """A workspace can't be given to this person, or not by that one. The sentence says why."""
+
+
 class TenantReadOnly(TenantNotActive):
     """The tenant is read-only, and something was to be written."""
 

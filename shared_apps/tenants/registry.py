@@ -37,6 +37,15 @@ Eraser = Callable[[TenantRef], dict[str, int]]
 PersonFinder = Callable[[str], UUID | int | None]
 
 
+class OwnershipGiver(Protocol):
+    """Makes the person with one e-mail address an owner in the place of the one with the other.
+
+    `giver` may be empty where there is one owner. Raises OwnershipRefused, with a sentence.
+    """
+
+    def __call__(self, *, heir: str, giver: str) -> None: ...
+
+
 class PasswordCheck(Protocol):
     """Refuses a password that a person may not have, with Django's ValidationError."""
 
@@ -56,6 +65,7 @@ _usage_counters: dict[str, UsageCounter] = {}
 _person_finders: dict[str, PersonFinder] = {}
 _password_checks: dict[str, PasswordCheck] = {}
 _erasers: dict[str, Eraser] = {}
+_ownership_givers: dict[str, OwnershipGiver] = {}
 
 
 # In CloneRules.replaced; no text of a column has the character in it.
@@ -163,6 +173,17 @@ def erasers() -> dict[str, Eraser]:
 def has_person(email: str) -> bool:
     """Whether this address may log in at the tenant that is set."""
     return find_person(email) is not None
+
+
+def register_ownership_giver(name: str, function: OwnershipGiver) -> None:
+    """Say how the workspace that is set gets another owner. One app alone says it: the newest."""
+    _ownership_givers.pop(name, None)
+    _ownership_givers[name] = function
+
+
+def ownership_giver() -> OwnershipGiver | None:
+    """How a workspace gets another owner, or None where no app has said it."""
+    return next(reversed(_ownership_givers.values()), None)
 
 
 def register_password_check(name: str, function: PasswordCheck) -> None:

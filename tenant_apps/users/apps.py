@@ -11,6 +11,7 @@ class UsersConfig(AppConfig):
             keep_writable,
             register_clone_rules,
             register_exporter,
+            register_ownership_giver,
             register_password_check,
             register_person_finder,
             register_seeder,
@@ -25,6 +26,7 @@ class UsersConfig(AppConfig):
         )
         register_seeder("users", seeding.seed_roles_and_owner, order=0)
         register_person_finder("users", membership.find_person)
+        register_ownership_giver("users", membership.give_ownership)
         register_password_check("users", passwords.check_password)
         # What logging in writes, besides the session.
         keep_writable("users_user", columns=["last_login"])

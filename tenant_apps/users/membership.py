@@ -7,8 +7,15 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from shared_apps.tenants.errors import OwnershipRefused
 from tenant_apps.activity import trail
-from tenant_apps.users.errors import EmailTaken, LastOwner, NotAllowed, PersonInactive
+from tenant_apps.users.errors import (
+    EmailTaken,
+    LastOwner,
+    MembershipError,
+    NotAllowed,
+    PersonInactive,
+)
 from tenant_apps.users.models import Role, User
 from tenant_apps.users.permissions import ADMIN, OWNER
 from tenant_apps.users.roles import require_may_give
@@ -126,6 +133,29 @@ def transfer_ownership(*, person: User, by: User) -> User:
         )
     person.role, by.role = roles[OWNER], roles[ADMIN]
     return heir
+
+
+def give_ownership(*, heir: str, giver: str) -> None:
+    """transfer_ownership by e-mail addresses, for the platform's operators.
+
+    Args:
+        heir: who gets it.
+        giver: which owner gives it; may be empty where there is one.
+    Raises:
+        OwnershipRefused: nobody has such an address, an owner has to be named, or the verb says no.
+    """
+    person = User.objects.select_related("role").filter(email=heir).first()
+    if person is None:
+        raise OwnershipRefused(f"Nobody in this workspace has the address {heir}.")
+    owners = list(User.objects.active().select_related("role").filter(role__slug=OWNER))
+    givers = [owner for owner in owners if not giver or owner.email.lower() == giver.lower()]
+    if len(givers) != 1:
+        known = ", ".join(sorted(owner.email for owner in owners)) or "nobody"
+        raise OwnershipRefused(f"Say which owner gives the workspace away. Its owners: {known}.")
+    try:
+        transfer_ownership(person=person, by=givers[0])
+    except (MembershipError, NotAllowed) as error:
+        raise OwnershipRefused(str(error)) from error
 
 
 def rename_person(*, person: User, full_name: str, by: User) -> User:

@@ -57,7 +57,7 @@ def back_up_tenant(*, tenant: Tenant, on_progress: OnProgress | None = None) -> 
                     key=key,
                     on_progress=on_progress,
                 )
-        except Exception as error:
+        except BaseException as error:  # Ctrl-C too
             backup.error = f"{type(error).__name__}: {error}"[:2000]
             backup.removed_at = timezone.now()
             backup.save(update_fields=["error", "removed_at"])

@@ -378,6 +378,7 @@ _DEFAULT_GRANTS: Final = _line(
 _ROLE_ITSELF: Final = _line(
     "'role'::text",
     "r.rolsuper",
+    "r.rolcanlogin",
     "r.rolcreaterole",
     "r.rolcreatedb",
     "r.rolbypassrls",

@@ -228,6 +228,7 @@ def _role_privileges(
         """
         SELECT array_remove(ARRAY[
             'EXISTS', CASE WHEN rolsuper THEN 'SUPERUSER' END,
+            CASE WHEN rolcanlogin THEN 'LOGIN' END,
             CASE WHEN rolcreaterole THEN 'CREATEROLE' END,
             CASE WHEN rolcreatedb THEN 'CREATEDB' END,
             CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,

@@ -3,6 +3,7 @@
     states      the states and the verbs that lead from one to another
     renaming    another subdomain; the old one leads there
     cloning     a copy, with or without the data
+    ownership   another owner, where the platform has to give one
     erasing     the end, step by step, and its certificate
 
 Every change is a row with who, when and why.
@@ -27,6 +28,7 @@ from shared_apps.tenants.lifecycle.erasing import (
     continue_erasures,
     erase_tenant,
 )
+from shared_apps.tenants.lifecycle.ownership import NoOwnership, transfer_ownership
 from shared_apps.tenants.lifecycle.renaming import rename_subdomain
 from shared_apps.tenants.lifecycle.states import (
     TRANSITIONS,
@@ -51,6 +53,7 @@ __all__ = [
     "ErasureIncomplete",
     "ErasureUnderWay",
     "NoCertificate",
+    "NoOwnership",
     "NotDueYet",
     "activate_tenant",
     "archive_tenant",
@@ -69,5 +72,6 @@ __all__ = [
     "schedule_erasure",
     "start_trial",
     "suspend_tenant",
+    "transfer_ownership",
     "unarchive_tenant",
 ]

@@ -171,7 +171,7 @@ def _work(wish: Cloning, *, password_hash: str = "") -> Tenant:
         if wish.with_data:
             return _copy_all(wish)
         return _copy_settings(wish, password_hash)
-    except Exception as error:
+    except BaseException as error:  # Ctrl-C too: nobody goes on with a copy that was called off
         Cloning.objects.filter(pk=wish.pk, tenant=None).update(
             error=f"{type(error).__name__}: {error}", finished_at=timezone.now()
         )

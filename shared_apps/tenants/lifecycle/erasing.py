@@ -18,7 +18,6 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Max
@@ -54,6 +53,7 @@ from shared_apps.tenants.schemas import (
     owner_transaction,
     wait_for_writers,
 )
+from shared_apps.tenants.tasks import lanes
 
 logger = logging.getLogger(__name__)
 
@@ -267,7 +267,7 @@ def _count(tenant: Tenant) -> dict[str, Any]:
         "media_files": media.files,
         "media_bytes": media.bytes,
         "redis_keys": cache.count_keys(tenant.uuid),
-        "queued_tasks": _of_broker("count_lane", tenant),
+        "queued_tasks": lanes.count_messages(tenant.uuid),
     }
 
 
@@ -329,7 +329,7 @@ def _drop_copies(tenant: Tenant) -> dict[str, Any]:
 
 
 def _empty_lane(tenant: Tenant) -> dict[str, Any]:
-    return {"messages": _of_broker("forget_lane", tenant)}
+    return {"messages": lanes.forget_messages(tenant.uuid)}
 
 
 def _remove_keys(tenant: Tenant) -> dict[str, Any]:
@@ -402,7 +402,7 @@ def _left_of(tenant: Tenant) -> dict[str, bool]:
     return {
         "schema": schema,
         "role": role,
-        "tasks": _of_broker("count_lane", tenant) > 0,
+        "tasks": lanes.count_messages(tenant.uuid) > 0,
         "keys": cache.count_keys(tenant.uuid) > 0,
         "files": storage.media_folder(tenant.uuid).exists(),
     }
@@ -516,11 +516,3 @@ def _require_no_dependents(connection: PsycopgConnection, name: str, tables: lis
 def _limit_waiting(connection: PsycopgConnection) -> None:
     milliseconds = _PATIENCE // timedelta(milliseconds=1)
     connection.execute(f"SET LOCAL lock_timeout = {milliseconds}".encode())
-
-
-def _of_broker(question: str, tenant: Tenant) -> int:
-    """Ask the fair queue's channel. Celery's own queue has no lanes: there a message of an erased
-    tenant is refused when its turn comes."""
-    with current_app.connection_for_write() as broker:
-        ask = getattr(broker.default_channel, question, None)
-        return int(ask(tenant.uuid.hex)) if ask is not None else 0

@@ -120,6 +120,29 @@ def dispatch_due(task: Any, *, every: timedelta, now: datetime | None = None) ->
     return published
 
 
+@dataclass(frozen=True, slots=True)
+class LateTask:
+    """A periodic task whose slots have not been published for too long."""
+
+    name: str
+    dispatched_until: datetime | None
+
+
+def late_tasks(*, now: datetime | None = None) -> list[LateTask]:
+    """The periodic tasks that the dispatcher has not come to within LATENESS.
+
+    Args:
+        now: the present, unless a test says otherwise.
+    Runs in: the public schema.
+    """
+    from shared_apps.tenants.tasks.models import PeriodicRun
+
+    since = (now or timezone.now()) - LATENESS
+    until = dict(PeriodicRun.objects.values_list("task", "dispatched_until"))
+    last = {entry.task.name: until.get(entry.task.name) for entry in _registered}
+    return [LateTask(name, at) for name, at in last.items() if at is None or at < since]
+
+
 def _holders(task: Any) -> Iterable[UUID | None]:
     """Whose slots there are: the tenants' in which the task runs now, or one that is nobody's."""
     from shared_apps.tenants.models import Status, Tenant

@@ -1,94 +1,133 @@
 """`manage.py tenants …`: what an operator does with tenants from the command line."""
 
-from typing import Any
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from rich.console import Console
-from rich.table import Table
+from django.db import close_old_connections
 
-from shared_apps.domains.names import SubdomainRefused, suggest_subdomain
-from shared_apps.tenants import provisioning, ready_pool
+from shared_apps.tenants import context
 from shared_apps.tenants.errors import TenantNotFound
-from shared_apps.tenants.keys import uuid7
-from shared_apps.tenants.models import Tenant
-from shared_apps.tenants.registry import OwnerDetails
-from shared_apps.tenants.shell import find_tenant, open_shell
+from shared_apps.tenants.management.tenants_cli import (
+    archiving,
+    doctor,
+    lifecycle,
+    running,
+    showing,
+    undoing,
+)
+from shared_apps.tenants.management.tenants_cli.terminal import REFUSALS, Options, Terminal, Verb
+from shared_apps.tenants.models import Status, Tenant
+from shared_apps.tenants.shell import find_tenant
+
+_MODULES: Final[tuple[ModuleType, ...]] = (
+    showing,
+    lifecycle,
+    archiving,
+    undoing,
+    running,
+    doctor,
+)
+_VERBS: Final[dict[str, Verb]] = {
+    name: verb for module in _MODULES for name, verb in module.VERBS.items()
+}
+# What Ctrl-C leaves besides the tenant that was named.
+_LEFT: Final = {
+    "create": "A workspace that had got its name is finished by a worker; `tenants list` shows it.",
+    "import": "What the import had made is removed; `tenants import --unfinished` shows the rest.",
+    "clone": "A copy that had its rows is finished by a worker; of any other nothing is left.",
+    "export": "Of the file nothing is left, unless it was whole.",
+    "backup": "Of the backup nothing is left, unless it was whole.",
+}
+_INTERRUPTED: Final = 130  # as a shell says of a program that SIGINT has ended
 
 
 class Command(BaseCommand):
     """One command with a subcommand for each verb."""
 
-    help = "Creates and lists tenants, and looks after the pool of ready schemas."
+    help = "Shows tenants and looks after them: their life, archives, undo, checks."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the subcommands."""
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-        create = verbs.add_parser("create", help="Make a tenant and its owner.")
-        create.add_argument("name", help="What people call it, e.g. “Acme & Sons”.")
-        create.add_argument("--subdomain", default="", help="Default: made from the name.")
-        create.add_argument("--owner-email", default="", help="Without it nobody is in yet.")
-        create.add_argument("--owner-name", default="")
-        verbs.add_parser("list", help="All tenants, oldest first.")
-        shell = verbs.add_parser("shell", help="Django's shell inside one tenant.")
-        shell.add_argument("tenant", help="Its subdomain, schema name or uuid.")
-        shell.add_argument("--command", "-c", help="Run this Python code instead of asking.")
-        pool = verbs.add_parser("pool", help="What the pool of ready schemas has.")
-        pool.add_argument("--fill", type=int, metavar="N", help="Make ready ones until it has N.")
+        for module in _MODULES:
+            module.add_arguments(verbs)
 
     def handle(self, *args: Any, verb: str, **options: Any) -> None:
-        """Call the subcommand's verb."""
-        {
-            "create": self._create,
-            "list": self._list,
-            "pool": self._pool,
-            "shell": self._shell,
-        }[verb](options)
-
-    def _shell(self, options: dict[str, Any]) -> None:
+        """Call the subcommand's verb. What it refuses is the command's error, in its own words."""
+        options["verb"] = verb
+        terminal = Terminal(self.stdout, as_json=options.get("json", False))
+        before = _state_of(options)
         try:
-            tenant = find_tenant(options["tenant"])
+            if verb == "shell":
+                self._open_shell(terminal, options)
+            else:
+                self._call(terminal, options)
+        except KeyboardInterrupt as stopped:
+            raise CommandError(
+                _after_interrupt(options, before), returncode=_INTERRUPTED
+            ) from stopped
+
+    def _call(self, terminal: Terminal, options: Options) -> None:
+        try:
+            _VERBS[options["verb"]](terminal, options)
+        except REFUSALS as refused:
+            raise CommandError(str(refused)) from refused
+
+    def _open_shell(self, terminal: Terminal, options: Options) -> None:
+        # What is raised inside of the shell is the caller's own, with its traceback.
+        try:
+            find_tenant(options["tenant"])
         except TenantNotFound as missing:
             raise CommandError(str(missing)) from missing
-        open_shell(tenant, command=options["command"])
+        _VERBS["shell"](terminal, options)
 
-    def _create(self, options: dict[str, Any]) -> None:
-        name: str = options["name"]
-        owner = (
-            OwnerDetails(email=options["owner_email"], full_name=options["owner_name"])
-            if options["owner_email"]
-            else None
-        )
-        try:
-            tenant = provisioning.provision_tenant(
-                name=name,
-                subdomain=options["subdomain"] or suggest_subdomain(name),
-                owner=owner,
-                request_id=uuid7(),
-            )
-        except SubdomainRefused as refused:
-            raise CommandError(str(refused)) from refused
-        self.stdout.write(
-            f"{tenant.name} lives at {tenant.primary_hostname}, in schema {tenant.schema_name}."
-        )
 
-    def _list(self, options: dict[str, Any]) -> None:
-        table = Table("Subdomain", "Name", "Status", "Schema", "Since")
-        for tenant in Tenant.objects.order_by("id").iterator():
-            table.add_row(
-                tenant.subdomain,
-                tenant.name,
-                tenant.get_status_display(),
-                tenant.schema_name,
-                f"{tenant.created_at:%Y-%m-%d}",
-            )
-        Console(file=self.stdout).print(table)  # type: ignore[arg-type] # OutputWrapper is a text stream
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a subcommand may change of a tenant."""
 
-    def _pool(self, options: dict[str, Any]) -> None:
-        if options["fill"] is not None:
-            made = ready_pool.fill(options["fill"])
-            self.stdout.write(f"Made {made}.")
-        size = ready_pool.pool_size()
-        self.stdout.write(
-            f"Ready {size.ready} of {size.target}, begun {size.begun}, reserved {size.reserved}, "
-            f"stale {size.stale}."
+    id: int
+    status: str
+    subdomain: str
+    schema_name: str
+
+
+def _state_of(options: Options) -> _State | None:
+    """The state of the tenant that the options name. None where they name none that is there."""
+    name = options.get("tenant")
+    if not isinstance(name, str):
+        return None
+    try:
+        return _read_state(find_tenant(name).id)
+    except TenantNotFound:
+        return None
+
+
+def _read_state(tenant_id: int) -> _State:
+    with context.run_in_public():
+        tenant = Tenant.objects.get(pk=tenant_id)
+    return _State(tenant.pk, str(tenant.status), tenant.subdomain, tenant.schema_name)
+
+
+def _after_interrupt(options: Options, before: _State | None) -> str:
+    """What Ctrl-C has left, as the database says it."""
+    note = _LEFT.get(options["verb"], "")
+    if before is None:
+        return f"Stopped. {note}".strip()
+    # The connection may have been lost in the middle of a statement.
+    close_old_connections()
+    now = _read_state(before.id)
+    label = Status(now.status).label.lower()
+    if now == before:
+        return f"Stopped. {now.subdomain} is as it was: {label}. {note}".strip()
+    if now.status == Status.ERASED:
+        return (
+            f"Stopped. The erasure of {now.subdomain} has begun and can't be taken back: call "
+            "`tenants erase` again, or leave it to the timetable."
         )
+    return (
+        f"Stopped, but it was done already: {now.subdomain} is {label}, in schema "
+        f"{now.schema_name}. {note}"
+    ).strip()
