@@ -88,6 +88,11 @@ def _checks(root: Path) -> list[Check]:
         Check("ruff check", [(str(tools / "ruff"), "check", ".")]),
         Check("ruff format", [(str(tools / "ruff"), "format", "--check", ".")]),
         Check("tenant lint", [(python, "-m", "config.tenant_lint")]),
+        Check(
+            "migration lint",
+            [(python, "-m", "config.migration_lint")],
+            {"DJANGO_SETTINGS_MODULE": "config.settings.local"},
+        ),
         Check("import rules", [(str(tools / "lint-imports"),)]),
         Check(
             "migrations",

@@ -202,6 +202,14 @@ if env.str("DATABASE_ADMIN_URL", default=""):
         )
 TENANT_DB_ALIAS = "owner" if "owner" in DATABASES else "default"
 
+# --- Lifecycle --------------------------------------------------------------------------------
+# How long a tenant waits between being scheduled for erasure and being erased.
+TERRACE_ERASURE_DAYS = env.int("TERRACE_ERASURE_DAYS", default=30)
+# How long backups are kept: what is erased is in none of them after that.
+TERRACE_BACKUP_RETENTION_DAYS = env.int("TERRACE_BACKUP_RETENTION_DAYS", default=30)
+# Lets an operator past a maintenance page (shared_apps/domains/bypass.py).
+TERRACE_BYPASS_COOKIE_NAME = "terrace_maintenance"
+
 # --- Redis: cache, sessions, tasks -----------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CACHES = {
@@ -271,6 +279,18 @@ CELERY_BEAT_SCHEDULE = {
     }
 }
 
+# --- Archives and backups --------------------------------------------------------------------
+# Tables that are made from an archive but whose rows are in none: sessions are for one browser.
+TERRACE_ARCHIVE_LEAVES_OUT = ["django_session"]
+# A folder, or s3://bucket/prefix (shared_apps/tenants/archive/backup_stores.py).
+TERRACE_BACKUP_STORE = env.str("TERRACE_BACKUP_STORE", default=str(DATA_DIR / "backups"))
+TERRACE_BACKUP_RETENTION_DAYS = env.int("TERRACE_BACKUP_RETENTION_DAYS", default=30)
+TERRACE_BACKUP_KEY = env.str("TERRACE_BACKUP_KEY", default="")
+TERRACE_PREVIEW_HOURS = env.int("TERRACE_PREVIEW_HOURS", default=24)
+TERRACE_UNDO_KEEP_DAYS = env.int("TERRACE_UNDO_KEEP_DAYS", default=7)
+# How long the link to a take-out works, and the file is kept.
+TERRACE_TAKEOUT_HOURS = env.int("TERRACE_TAKEOUT_HOURS", default=72)
+
 # --- People ----------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
     "tenant_apps.users.backends.EmailBackend",
@@ -329,8 +349,15 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = Path(env.str("TERRACE_MEDIA_DIR", default=str(DATA_DIR / "media")))
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "shared_apps.tenants.storage.TenantFileStorage"},
+    # Customers' take-outs: no address serves them; web processes and workers share the folder.
+    "takeouts": {
+        "BACKEND": "shared_apps.tenants.storage.TenantFileStorage",
+        "OPTIONS": {
+            "location": Path(env.str("TERRACE_TAKEOUT_DIR", default=str(DATA_DIR / "take-outs")))
+        },
+    },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 

@@ -33,6 +33,7 @@ SESSION_COOKIE_SECURE = True
 SESSION_COOKIE_NAME = "__Host-terrace_session"
 CSRF_COOKIE_SECURE = True
 CSRF_COOKIE_NAME = "__Host-terrace_csrf"
+TERRACE_BYPASS_COOKIE_NAME = "__Host-terrace_maintenance"
 STORAGES = {
     **STORAGES,
     "staticfiles": {"BACKEND": "config.static_files.BundledStaticFilesStorage"},

@@ -16,8 +16,9 @@ TERRACE_TENANT_CACHE_SECONDS = 0.0
 MEDIA_ROOT = DATA_DIR / "test-media"
 TERRACE_READY_POOL_SIZE = 2
 
-# Each pytest-xdist worker has a Redis database of its own.
+# Each pytest-xdist worker has a Redis database and a backup store of its own.
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+TERRACE_BACKUP_STORE = str(DATA_DIR / f"test-backups-{_worker}")
 if _worker:
     REDIS_URL = f"{REDIS_URL.rsplit('/', 1)[0]}/{int(_worker.removeprefix('gw')) + 1}"
     CACHES["default"]["LOCATION"] = REDIS_URL

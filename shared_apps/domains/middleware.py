@@ -8,13 +8,13 @@ from django.conf import settings
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from shared_apps.domains import resolution, status_pages
+from shared_apps.domains import bypass, preview_gate, resolution, status_pages
+from shared_apps.domains.addresses import tenant_url
 from shared_apps.domains.hosts import HostInvalid, let_django_accept, normalise_host
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
-
-SERVED = frozenset({"active", "read_only"})
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+from shared_apps.tenants.models import SERVED
+from shared_apps.tenants.read_only import is_refused_write
 
 
 class TenantMiddleware:
@@ -44,6 +44,7 @@ class TenantMiddleware:
             return placed
         with _entered(placed):
             response = cast("HttpResponseBase", self.get_response(request))
+        preview_gate.mark(response, placed)
         return _keep_stream_inside(response, placed)
 
     async def _serve_async(self, request: HttpRequest) -> HttpResponseBase:
@@ -52,7 +53,15 @@ class TenantMiddleware:
             return placed
         with _entered(placed):
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
+        preview_gate.mark(response, placed)
         return _keep_stream_inside(response, placed)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """What a view answers whose write a read-only tenant's database refused."""
+        tenant: TenantRef | None = getattr(request, "tenant", None)
+        if tenant is None or not is_refused_write(exception, tenant):
+            return None
+        return status_pages.render_status(request, "read_only")
 
     def _place(self, request: HttpRequest) -> TenantRef | HttpResponse | None:
         """The tenant, None for the public site, or the answer where nothing is served."""
@@ -62,15 +71,15 @@ class TenantMiddleware:
         if resolution.is_public_host(host):
             request.tenant = None  # type: ignore[attr-defined]
             return None
-        return _answer_for(request, resolution.tenant_for_host(host))
+        return _answer_for(request, resolution.answer_for_host(host))
 
     async def _place_async(self, request: HttpRequest) -> TenantRef | HttpResponse | None:
         """As _place. Goes to a thread only where the answer may need a query or a template."""
         host = _host(request)
         if host is not None and not resolution.is_public_host(host):
-            known, tenant = resolution.known_in_process(host)
-            if known and tenant is not None and _may_be_served(request, tenant):
-                return _answer_for(request, tenant)
+            known, answer = resolution.known_in_process(host)
+            if known and isinstance(answer, TenantRef) and answer.status in SERVED:
+                return _answer_for(request, answer)
             place = sync_to_async(self._place, thread_sensitive=True)
             return await place(request)
         return self._place(request)
@@ -85,20 +94,38 @@ def _host(request: HttpRequest) -> str | None:
     return host
 
 
-def _answer_for(request: HttpRequest, tenant: TenantRef | None) -> TenantRef | HttpResponse:
-    if tenant is None:
+def _answer_for(request: HttpRequest, answer: resolution.Answer) -> TenantRef | HttpResponse:
+    if answer is None:
         return status_pages.plain_not_found()
-    request.tenant = tenant  # type: ignore[attr-defined]
+    if isinstance(answer, resolution.Moved):
+        return _lead_on(request, answer)
+    request.tenant = answer  # type: ignore[attr-defined]
     request.urlconf = settings.TERRACE_TENANT_URLCONF
-    if not _may_be_served(request, tenant):
-        return status_pages.render_status(request, tenant.status)
-    return tenant
+    if answer.status in SERVED:
+        return answer
+    if answer.status == preview_gate.STATUS:
+        return preview_gate.answer(request, answer)
+    passed = _past_maintenance(request, answer) if answer.status == "maintenance" else None
+    return passed or status_pages.render_status(request, answer.status)
 
 
-def _may_be_served(request: HttpRequest, tenant: TenantRef) -> bool:
-    if tenant.status == "read_only":
-        return request.method in _READING
-    return tenant.status in SERVED
+def _past_maintenance(request: HttpRequest, tenant: TenantRef) -> TenantRef | HttpResponse | None:
+    """The tenant for an operator who has come by the bypass link, or the link's own answer."""
+    if bypass.has_bypass(request, tenant):
+        return tenant
+    return bypass.open_bypass(request, tenant)
+
+
+def _lead_on(request: HttpRequest, moved: resolution.Moved) -> HttpResponse:
+    """The same path at the hostname that the tenant has now.
+
+    308 keeps the method and the body (RFC 9110 section 15.4.9). Not to be kept: the tenant may take
+    its old name back, and a browser that remembers both ways would go round in circles.
+    """
+    response = HttpResponse(status=301 if request.method in {"GET", "HEAD"} else 308)
+    response["Location"] = tenant_url(moved.hostname, request.get_full_path())
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _entered(tenant: TenantRef | None) -> Any:

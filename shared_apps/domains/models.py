@@ -15,6 +15,8 @@ class Domain(DomainMixin):  # type: ignore[misc]
 
     id = models.BigAutoField(primary_key=True)
     verified_at = models.DateTimeField(null=True, blank=True)
+    # A subdomain that the tenant had before: it leads to the one it has now.
+    redirects_since = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

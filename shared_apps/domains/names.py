@@ -16,10 +16,18 @@ from django.utils.text import slugify
 
 from shared_apps.domains.models import Domain
 from shared_apps.tenants import context
-from shared_apps.tenants.models import Provisioning, ProvisioningState, Tenant
+from shared_apps.tenants.models import (
+    ArchiveImport,
+    Provisioning,
+    ProvisioningState,
+    RestoreState,
+    Tenant,
+)
 
 MIN_LENGTH: Final = 3
 MAX_LENGTH: Final = 40
+# Previews of backups live at <subdomain>--preview (shared_apps/tenants/archive/undo.py).
+PREVIEW_ENDING: Final = "--preview"
 _SHAPE = re.compile(r"[a-z][a-z0-9-]*[a-z0-9]")
 _NUMBERED = re.compile(r"(www|ns|mx|mail|smtp|imap|pop|web|api|app|cdn|static|dns)\d*")
 _UNDER_WAY = (ProvisioningState.PENDING, ProvisioningState.PROVISIONING)
@@ -124,7 +132,7 @@ def taken_among(subdomains: Iterable[str]) -> set[str]:
 
 
 def held_among(subdomains: Iterable[str]) -> set[str]:
-    """Those that a tenant has or had, or whose hostname one has as a domain.
+    """Those that a tenant has or had, whose hostname one has as a domain, or that an import takes.
 
     Runs in: the public schema, whatever is set.
     """
@@ -132,7 +140,12 @@ def held_among(subdomains: Iterable[str]) -> set[str]:
     with context.run_in_public():
         tenants = Tenant.objects.filter(subdomain__in=by_host.values()).values_list("subdomain")
         domains = Domain.objects.filter(domain__in=by_host).values_list("domain")
-        found = tenants.order_by().union(domains.order_by(), all=True)
+        imports = ArchiveImport.objects.filter(subdomain__in=by_host.values()).exclude(
+            state__in=[RestoreState.DONE, RestoreState.UNDONE]
+        )
+        found = tenants.order_by().union(
+            domains.order_by(), imports.order_by().values_list("subdomain"), all=True
+        )
         return {by_host.get(name, name) for (name,) in found}
 
 
@@ -166,4 +179,5 @@ def _is_reserved(subdomain: str) -> bool:
         subdomain in RESERVED
         or subdomain in settings.TERRACE_RESERVED_SUBDOMAINS
         or _NUMBERED.fullmatch(subdomain) is not None
+        or subdomain.endswith(PREVIEW_ENDING)
     )

@@ -8,7 +8,7 @@ a query, no more.
 
 import threading
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.conf import settings
@@ -16,12 +16,23 @@ from django.core.cache import cache
 
 from shared_apps.domains.models import Domain
 from shared_apps.tenants import context
+from shared_apps.tenants.cache import remove_public_keys
 from shared_apps.tenants.context import TenantRef
 
 VERSION_KEY = "hosts:version"
 SHARED_SECONDS = 300
 PROCESS_SECONDS = 60
 MAX_ENTRIES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A hostname that a tenant had before. `hostname` is where it lives now, without port."""
+
+    hostname: str
+
+
+Answer = TenantRef | Moved | None
 
 
 class _ProcessCache:
@@ -33,12 +44,12 @@ class _ProcessCache:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[str, tuple[float, TenantRef | None]] = {}
+        self._entries: dict[str, tuple[float, Answer]] = {}
         self._version: int | None = None
         self._trusted_until = 0.0
         self._lock = threading.Lock()
 
-    def get(self, host: str) -> tuple[bool, TenantRef | None]:
+    def get(self, host: str) -> tuple[bool, Answer]:
         now = time.monotonic()
         entry = self._entries.get(host)
         if entry is None or now >= self._trusted_until or now >= entry[0]:
@@ -53,7 +64,7 @@ class _ProcessCache:
                 self._version = version
             self._trusted_until = time.monotonic() + settings.TERRACE_HOST_CACHE_SECONDS
 
-    def put(self, host: str, tenant: TenantRef | None, *, version: int) -> None:
+    def put(self, host: str, answer: Answer, *, version: int) -> None:
         """Keep an answer that was found under this version, if that is still the newest."""
         expires = time.monotonic() + PROCESS_SECONDS
         with self._lock:
@@ -61,7 +72,7 @@ class _ProcessCache:
                 return
             if len(self._entries) >= MAX_ENTRIES:
                 self._entries.clear()
-            self._entries[host] = (expires, tenant)
+            self._entries[host] = (expires, answer)
 
     def clear(self) -> None:
         with self._lock:
@@ -78,28 +89,38 @@ def is_public_host(host: str) -> bool:
     return host in settings.TERRACE_PUBLIC_HOSTS
 
 
-def known_in_process(host: str) -> tuple[bool, TenantRef | None]:
-    """What this process knows of a host: (known, tenant). Never waits."""
+def known_in_process(host: str) -> tuple[bool, Answer]:
+    """What this process knows of a host: (known, answer). Never waits."""
     return _process_cache.get(host)
 
 
 def tenant_for_host(host: str) -> TenantRef | None:
-    """The tenant that a normalised hostname leads to, whatever its status; None for an unknown one.
+    """The tenant that is at home at a normalised hostname, whatever its status; None for others.
+
+    Runs in: the public schema, whatever is set.
+    """
+    answer = answer_for_host(host)
+    return answer if isinstance(answer, TenantRef) else None
+
+
+def answer_for_host(host: str) -> Answer:
+    """Where a normalised hostname leads: to a tenant, whatever its status, or to the hostname that
+    its tenant has now; None for an unknown one.
 
     An unverified domain leads nowhere, and neither does an erased tenant's.
     Runs in: the public schema, whatever is set.
     """
-    known, tenant = _process_cache.get(host)
+    known, answer = _process_cache.get(host)
     if known:
-        return tenant
+        return answer
     with context.run_in_public():
         version = _newest_version()
         _process_cache.confirm(version)
-        known, tenant = _process_cache.get(host)
+        known, answer = _process_cache.get(host)
         if not known:
-            tenant = _from_shared_cache(host, version=version)
-            _process_cache.put(host, tenant, version=version)
-    return tenant
+            answer = _from_shared_cache(host, version=version)
+            _process_cache.put(host, answer, version=version)
+    return answer
 
 
 def bump_version() -> None:
@@ -112,6 +133,16 @@ def bump_version() -> None:
     _process_cache.clear()
 
 
+def forget_in_redis(hosts: list[str]) -> int:
+    """Delete what Redis keeps of these hosts under versions that nobody asks for any more.
+
+    It would end by itself within SHARED_SECONDS. Returns how many keys there were.
+    Raises:
+        redis.RedisError: Redis can't be asked.
+    """
+    return remove_public_keys([_shared_key(host, "*") for host in hosts])
+
+
 def _newest_version() -> int:
     version: int | None = cache.get(VERSION_KEY)
     if version is None:
@@ -122,17 +153,29 @@ def _newest_version() -> int:
     return version
 
 
-def _from_shared_cache(host: str, *, version: int) -> TenantRef | None:
-    key = f"hosts:{version}:{host}"
+def _shared_key(host: str, version: int | str | None) -> str:
+    # The shape of what is kept has changed once: a release that knows the older one must not read it.
+    return f"hosts:2:{version}:{host}"
+
+
+def _from_shared_cache(host: str, *, version: int) -> Answer:
+    key = _shared_key(host, version)
     found: dict[str, Any] | None = cache.get(key)
     if found is not None:
-        return TenantRef(**found) if found else None
-    tenant = _from_table(host)
-    cache.set(key, asdict(tenant) if tenant else {}, SHARED_SECONDS)
-    return tenant
+        return _revived(found)
+    answer = _from_table(host)
+    cache.set(key, asdict(answer) if answer else {}, SHARED_SECONDS)
+    return answer
 
 
-def _from_table(host: str) -> TenantRef | None:
+def _revived(kept: dict[str, Any]) -> Answer:
+    if not kept:
+        return None
+    return Moved(**kept) if kept.keys() == {"hostname"} else TenantRef(**kept)
+
+
+def _from_table(host: str) -> Answer:
+    from shared_apps.domains.names import hostname_of
     from shared_apps.tenants.models import Status
 
     domain = (
@@ -143,6 +186,8 @@ def _from_table(host: str) -> TenantRef | None:
     )
     if domain is None:
         return None
+    if domain.redirects_since is not None:
+        return Moved(hostname_of(domain.tenant.subdomain))
     if domain.is_primary:
         domain.tenant.primary_hostname = domain.domain  # saves the property its query
     ref: TenantRef = domain.tenant.ref

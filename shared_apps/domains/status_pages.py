@@ -46,6 +46,9 @@ _STATUSES: Final = {
         410,
         "This workspace is archived. Its owner can write to {support_email} to have it brought back.",
     ),
+    "erasure_scheduled": _Answer(
+        410, "This workspace is closed and will be erased. Its owner can write to us to stop it."
+    ),
 }
 _ERRORS: Final = {
     400: "This request can't be read. Go back, reload the page and try again.",

@@ -7,7 +7,7 @@ task: the visitor gets the same answer at once, whatever is found.
 from shared_apps.front_door import letters
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
-from shared_apps.tenants.models import Status, Tenant
+from shared_apps.tenants.models import SERVED, Tenant
 from shared_apps.tenants.registry import has_person
 
 
@@ -22,7 +22,7 @@ def mail_workspaces(email: str) -> int:
 
 
 def _workspaces_of(email: str) -> list[TenantRef]:
-    served = Tenant.objects.filter(status__in=[Status.ACTIVE, Status.READ_ONLY])
+    served = Tenant.objects.filter(status__in=SERVED)
     tenants = [tenant.ref for tenant in served.prefetch_related("domains").order_by("name")]
     found = []
     for tenant in tenants:

@@ -20,6 +20,8 @@ class TenantsConfig(AppConfig):
 
         # Celery looks for tasks in `tasks` alone, which here is the base of all of them.
         from shared_apps.tenants import (  # noqa: F401 - importing registers them
+            lifecycle_tasks,
             provisioning_tasks,
             session_tasks,
         )
+        from shared_apps.tenants.archive import tasks  # noqa: F401 - likewise

@@ -29,6 +29,10 @@ class TenantSuspended(TenantNotActive):
     """The tenant is suspended."""
 
 
+class TenantReadOnly(TenantNotActive):
+    """The tenant is read-only, and something was to be written."""
+
+
 class StatementRefused(TenancyError):
     """A statement that could change the lock from inside was handed to an ordinary cursor."""
 

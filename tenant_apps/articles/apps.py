@@ -6,8 +6,8 @@ class ArticlesConfig(AppConfig):
     verbose_name = "Articles"
 
     def ready(self) -> None:
-        from shared_apps.tenants.registry import register_usage_counter
-        from tenant_apps.articles import selectors
+        from shared_apps.tenants.registry import register_exporter, register_usage_counter
+        from tenant_apps.articles import exporting, selectors
         from tenant_apps.users.permissions import (
             ADMIN,
             AUTHOR,
@@ -30,3 +30,4 @@ class ArticlesConfig(AppConfig):
             Permission("articles.manage_categories", "Arrange categories and tags", roles=editors),
         )
         register_usage_counter("articles", selectors.count_articles)
+        register_exporter("articles", exporting.export_rows)

@@ -6,8 +6,8 @@ class ProductsConfig(AppConfig):
     verbose_name = "Products"
 
     def ready(self) -> None:
-        from shared_apps.tenants.registry import register_usage_counter
-        from tenant_apps.products import selectors
+        from shared_apps.tenants.registry import register_exporter, register_usage_counter
+        from tenant_apps.products import exporting, selectors
         from tenant_apps.users.permissions import ADMIN, EDITOR, Permission, register_permissions
 
         editors = (ADMIN, EDITOR)
@@ -18,3 +18,4 @@ class ProductsConfig(AppConfig):
             Permission("products.import_products", "Import products from files", roles=editors),
         )
         register_usage_counter("products", selectors.count_products)
+        register_exporter("products", exporting.export_rows)

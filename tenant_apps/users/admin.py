@@ -55,7 +55,7 @@ class UserAdmin(PeopleAdmin):
     search_fields = ("full_name", "email")
     fields = ("full_name", "email", "role", "is_active", "joined_at", "last_login")
     readonly_fields = ("email", "is_active", "joined_at", "last_login")
-    actions = ("deactivate", "reactivate", "remove_second_factors")
+    actions = ("deactivate", "reactivate", "remove_second_factors", "give_workspace")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -107,6 +107,19 @@ class UserAdmin(PeopleAdmin):
             queryset.select_related("role"),
             lambda person: second_factors.remove_second_factors(person=person, by=by),
             "without second factors",
+        )
+
+    @action(  # type: ignore[untyped-decorator]  # unfold has no types
+        description="Give the workspace to the chosen person; you become an admin",
+        permissions=["change"],
+    )
+    def give_workspace(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request,
+            queryset.select_related("role"),
+            lambda person: membership.transfer_ownership(person=person, by=by),
+            "the owner now",
         )
 
 

@@ -13,6 +13,10 @@ class LastOwner(MembershipError):
     """The workspace would be left without an owner."""
 
 
+class PersonInactive(MembershipError):
+    """The person was deactivated, so this can't be given to them."""
+
+
 class EmailTaken(MembershipError):
     """Somebody in this workspace already uses this e-mail address."""
 

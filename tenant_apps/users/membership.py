@@ -8,9 +8,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from tenant_apps.activity import trail
-from tenant_apps.users.errors import EmailTaken, LastOwner
+from tenant_apps.users.errors import EmailTaken, LastOwner, NotAllowed, PersonInactive
 from tenant_apps.users.models import Role, User
-from tenant_apps.users.permissions import OWNER
+from tenant_apps.users.permissions import ADMIN, OWNER
 from tenant_apps.users.roles import require_may_give
 
 
@@ -84,6 +84,50 @@ def change_role(*, person: User, role: Role, by: User) -> User:
     return person
 
 
+def transfer_ownership(*, person: User, by: User) -> User:
+    """Make a person an owner in the place of another, who is an admin from then on.
+
+    Both rows change in one transaction, under the lock that change_role takes too: the workspace has
+    an owner at every moment, and of two transfers by one owner at once the second is refused.
+
+    Args:
+        person: who gets it; an active person of this workspace.
+        by: who gives it; an owner.
+    Raises:
+        NotAllowed: `by` is no owner, or is none any more.
+        PersonInactive: the person was deactivated.
+        LastOwner: somebody would give it to themselves.
+    """
+    if person.pk == by.pk:
+        raise LastOwner("Ownership goes to somebody else; you have it already.")
+    with transaction.atomic():
+        # The heir and all owners in one order, as change_role locks them; then as they are now.
+        _locked_role(person)
+        owners = {owner.pk: owner for owner in _locked_owners()}
+        heir: User = (
+            User.objects.select_for_update(of=("self",)).select_related("role").get(pk=person.pk)
+        )
+        giver = owners.get(by.pk)
+        if giver is None:
+            raise NotAllowed("Only an owner can give the workspace to somebody else.")
+        if not heir.is_active:
+            raise PersonInactive(f"{heir} was deactivated. Let them in again first.")
+        before = heir.role.slug
+        roles = {role.slug: role for role in Role.objects.filter(slug__in=[OWNER, ADMIN])}
+        for who, slug in ((heir, OWNER), (giver, ADMIN)):
+            who.role = roles[slug]
+            who.save(update_fields=["role"])
+        trail.record(
+            verb="ownership.transferred",
+            subject=heir,
+            actor=by,
+            before={"role": before, "owner": giver.email},
+            after={"role": OWNER, "owner": heir.email, "former_owner_role": ADMIN},
+        )
+    person.role, by.role = roles[OWNER], roles[ADMIN]
+    return heir
+
+
 def rename_person(*, person: User, full_name: str, by: User) -> User:
     """Change the name that is shown. People change their own; others need `users.manage_people`
     and a role that may do what the person's may. Raises NotAllowed."""
@@ -150,9 +194,12 @@ def _locked_role(person: User) -> Role:
     In one order, so that two owners who demote each other at once cannot both succeed, and neither
     waits for the other for ever.
     """
-    people = User.objects.filter(Q(pk=person.pk) | Q(is_active=True, role__slug=OWNER))
-    rows = people.select_related("role").select_for_update(of=("self",)).order_by("pk")
-    role: Role = next(row.role for row in rows if row.pk == person.pk)
+    # Without a join: after waiting for a lock PostgreSQL looks again whether a row fits, with the role
+    # of before, and leaves out one whose role was changed meanwhile.
+    owner_role = Role.objects.only("pk").get(slug=OWNER)
+    people = User.objects.filter(Q(pk=person.pk) | Q(is_active=True, role_id=owner_role.pk))
+    rows = {row.pk: row for row in people.select_for_update().order_by("pk")}
+    role: Role = Role.objects.get(pk=rows[person.pk].role_id)
     return role
 
 
@@ -163,3 +210,8 @@ def _require_another_owner(person: User) -> None:
             f"{person} is the last owner. Make somebody else an owner first: "
             "a workspace cannot be without one."
         )
+
+
+def _locked_owners() -> list[User]:
+    """The active owners, locked in one order: of two who demote each other at once, one succeeds."""
+    return list(User.objects.owners().select_for_update(of=("self",)).order_by("pk"))

@@ -114,6 +114,7 @@ UNFOLD_TENANT: dict[str, Any] = {
                         "admin:activity_entry_changelist",
                         "activity.view_entry",
                     ),
+                    _item("Take-out", "download", "workspace:take-out", "workspace.take_out_data"),
                 ],
             },
         ],

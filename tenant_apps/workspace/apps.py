@@ -6,18 +6,35 @@ class WorkspaceConfig(AppConfig):
     verbose_name = "Workspace"
 
     def ready(self) -> None:
-        from shared_apps.tenants.registry import register_seeder
+        from shared_apps.tenants.registry import (
+            TENANT_NAME,
+            CloneRules,
+            register_clone_rules,
+            register_exporter,
+            register_seeder,
+        )
         from tenant_apps.products.money import register_currency
         from tenant_apps.users.permissions import ADMIN, Permission, register_permissions
         from tenant_apps.users.signup import register_signup_policy
-        from tenant_apps.workspace import seeding, selectors
+        from tenant_apps.workspace import exporting, seeding, selectors
 
         register_permissions(
             Permission(
                 "workspace.change_settings", "Change the workspace's settings", roles=(ADMIN,)
             ),
             Permission("activity.view_entry", "Read the audit trail", roles=(ADMIN,)),
+            Permission(
+                "workspace.take_out_data", "Download all of the workspace's data", roles=(ADMIN,)
+            ),
         )
         register_signup_policy(lambda: selectors.current_workspace().signup_open)
         register_currency(lambda: selectors.current_workspace().currency)
         register_seeder("workspace", seeding.seed_workspace, order=10)
+        register_clone_rules(
+            "workspace",
+            CloneRules(
+                settings=["workspace_workspace"],
+                replaced={"workspace_workspace": {"name": TENANT_NAME}},
+            ),
+        )
+        register_exporter("workspace", exporting.export_rows)

@@ -7,6 +7,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from shared_apps.tenants.keys import uuid7
+
 
 def check_time_zone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
@@ -55,3 +57,56 @@ class Workspace(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Refused: a tenant without this row has no name."""
         raise ValidationError("A workspace's settings can be changed, not deleted.")
+
+
+class TakeOutState(models.TextChoices):
+    """Where a take-out is."""
+
+    WORKING = "working", "Being made"
+    READY = "ready", "Ready"
+    FAILED = "failed", "Stopped by an error"
+    EXPIRED = "expired", "Expired"
+
+
+class TakeOut(models.Model):
+    """All of the workspace's data in one file, for its owners: who asked, how far it is, until when."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    state = models.CharField(max_length=8, choices=TakeOutState, default=TakeOutState.WORKING)
+    requested_at = models.DateTimeField(default=timezone.now)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    started_at = models.DateTimeField(null=True)
+    # Progress: what is being written, how many rows and files are.
+    part = models.CharField(max_length=200, blank=True)
+    rows = models.PositiveBigIntegerField(default=0)
+    files = models.PositiveIntegerField(default=0)
+    bytes = models.PositiveBigIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+    # Why it failed; a sentence.
+    failure = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-requested_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"],
+                condition=models.Q(state="working"),
+                name="workspace_takeout_one_at_a_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"take-out of {self.requested_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_working(self) -> bool:
+        return self.state == TakeOutState.WORKING
+
+    @property
+    def can_be_downloaded(self) -> bool:
+        in_time = self.expires_at is not None and self.expires_at > timezone.now()
+        return self.state == TakeOutState.READY and in_time

@@ -229,6 +229,20 @@ def test_a_changed_lock_is_installed(house: House) -> None:
     assert json.loads(out)[4] == "2.0"
 
 
+def test_tests_on_another_python_run_in_its_own_environment(house: House) -> None:
+    """Another name for this one will do: the environment is named for it."""
+    base = Path(getattr(sys, "_base_executable", sys.executable))
+    other = house.folder / "elsewhere" / "python3.99"
+    other.parent.mkdir()
+    other.symlink_to(base.resolve())
+    house.run("test")  # the everyday environment is there, and must not be taken
+    status, out, err = house.run("test", "--python", str(other), "-k", "x")
+    assert "Making .venv-3.99" in err
+    command, arguments, _, prefix, _ = json.loads(out)
+    assert (status, command, arguments) == (7, "test", ["-k", "x"])
+    assert prefix == str(house.folder / ".venv-3.99")
+
+
 def test_a_wrong_hash_is_refused_and_leaves_no_half(house: House) -> None:
     for name in ("base", "embedded", "dev"):
         lock = house.folder / "requirements" / f"{name}.txt"

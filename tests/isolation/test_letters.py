@@ -27,6 +27,7 @@ from shared_apps.tenants.context import TenantRef
 from tenant_apps.articles import publishing, writing
 from tenant_apps.users import invitations, membership
 from tenant_apps.users.models import Role, User
+from tenant_apps.workspace import takeout
 from tenant_apps.workspace.models import Workspace
 
 PASSWORD = "a long enough passphrase"
@@ -114,11 +115,17 @@ def _find_workspaces(tenant: TenantRef) -> None:
         assert finding.mail_workspaces(f"owner@{tenant.subdomain}.example") == 1
 
 
+def _take_out(tenant: TenantRef) -> None:
+    with context.run_in(tenant):
+        takeout.start_takeout(by=User.objects.owners().earliest("joined_at"))
+
+
 # template of its subject → how it comes to be sent
 LETTERS: dict[str, Callable[[TenantRef], None]] = {
     "emails/invitation.subject": _invite,
     "emails/sign_up_code.subject": _begin_platform_sign_up,
     "emails/workspaces.subject": _find_workspaces,
+    "emails/take_out.subject": _take_out,
     "account/email/password_reset_key_subject.txt": _reset_password,
     "account/email/unknown_account_subject.txt": _reset_password_of_nobody,
     "account/email/email_confirmation_signup_subject.txt": _sign_up,

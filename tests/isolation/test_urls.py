@@ -22,7 +22,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core import mail
 from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
+from django.core.files.storage import default_storage, storages
 from django.db import connection, models, transaction
 from django.http import HttpResponse
 from django.test import Client
@@ -42,7 +42,9 @@ from tenant_apps.products.models import ImportRun, Product, ProductVariant
 from tenant_apps.products.models import State as ProductState
 from tenant_apps.users.invitations import send_letter
 from tenant_apps.users.models import Invitation, Role, User
+from tenant_apps.workspace import takeout
 from tenant_apps.workspace.admin import tenant_admin
+from tenant_apps.workspace.models import TakeOut, TakeOutState
 from tests.tenant_apps.users.soft_passkey import SoftPasskey
 
 SECRET = "globex-secret"
@@ -155,6 +157,12 @@ def _plant(globex: TenantRef) -> None:
                                      data={"name": SECRET, "credential": credential})  # fmt: skip
         Entry.objects.create(id=NUMBER, verb="planted", object_type="x", object_id="1",
                              object_label=SECRET)  # fmt: skip
+        take_out = TakeOut.objects.create(
+            state=TakeOutState.READY,
+            requested_by=owner,
+            expires_at=timezone.now() + timedelta(days=1),
+        )
+        storages[takeout.STORAGE].save(f"{take_out.pk.hex}.zip", ContentFile(SECRET.encode()))
         if not default_storage.exists(f"{SECRET}.txt"):
             default_storage.save(f"{SECRET}.txt", ContentFile(SECRET.encode()))
 
@@ -201,7 +209,10 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "pk": (_pk, NOBODYS_UUID),
     "slug": (_slug, "nobodys"),
     "handle": (lambda route: SECRET, "nobodys"),
-    "token": (lambda route: IN_LETTERS["token"], "nobodys"),
+    "token": (
+        lambda route: _take_out_token() if "account/data" in route else IN_LETTERS["token"],
+        "nobodys",
+    ),
     "name": (lambda route: f"{SECRET}.txt" if "media" in route else "archive", "archive"),
     "url": (lambda route: SECRET, "nobodys"),
     "app_label": (lambda route: "articles", "articles"),
@@ -221,6 +232,10 @@ def _confirmation_key() -> str:
     from allauth.account.models import EmailConfirmationHMAC
 
     return str(EmailConfirmationHMAC(EmailAddress.objects.get(verified=False)).key)
+
+
+def _take_out_token() -> str:
+    return takeout.download_token(TakeOut.objects.get())
 
 
 def _reset() -> tuple[str, str]:

@@ -16,12 +16,20 @@ class Status(models.TextChoices):
     """What a tenant may do now. Changes of it are rows (StatusChange)."""
 
     PROVISIONING = "provisioning", "Being made"
+    TRIAL = "trial", "Trial"
     ACTIVE = "active", "Active"
     READ_ONLY = "read_only", "Read-only"
     MAINTENANCE = "maintenance", "Maintenance"
     SUSPENDED = "suspended", "Suspended"
     ARCHIVED = "archived", "Archived"
+    ERASURE_SCHEDULED = "erasure_scheduled", "Scheduled for erasure"
     ERASED = "erased", "Erased"
+    # Not a customer: a backup that its owner looks at (archive/undo.py).
+    PREVIEW = "preview", "Preview of a backup"
+
+
+# Whose pages are served, as plain words: each request asks.
+SERVED = frozenset({Status.TRIAL.value, Status.ACTIVE.value, Status.READ_ONLY.value})
 
 
 class Tenant(TenantMixin):  # type: ignore[misc]
@@ -41,8 +49,11 @@ class Tenant(TenantMixin):  # type: ignore[misc]
     name = models.CharField(max_length=100)
     subdomain = models.CharField(max_length=40, unique=True)
     status = models.CharField(
-        max_length=12, choices=Status, default=Status.PROVISIONING, db_index=True
+        max_length=20, choices=Status, default=Status.PROVISIONING, db_index=True
     )
+    # Since when the tenant's role may not write. It stays while a read-only tenant is suspended or in
+    # maintenance, so the grants are the row's word and not the status's (schemas.set_grants).
+    read_only_since = models.DateTimeField(null=True, editable=False)
     # Which database server holds the schema; one today.
     placement = models.CharField(max_length=40, default="main")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -87,14 +98,14 @@ class StatusChange(models.Model):
     """One step of a tenant's life: what it became, who did it, when and why."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="status_changes")
-    before = models.CharField(max_length=12, choices=Status)
-    after = models.CharField(max_length=12, choices=Status)
+    before = models.CharField(max_length=20, choices=Status)
+    after = models.CharField(max_length=20, choices=Status)
     reason = models.TextField()
     by = models.CharField(max_length=254, help_text="An operator's e-mail address, or the process.")
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        ordering = ["-at"]
+        ordering = ["-at", "-id"]
 
     def __str__(self) -> str:
         return f"{self.before} → {self.after}"

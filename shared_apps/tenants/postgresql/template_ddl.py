@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from operator import itemgetter
 from typing import Final
 
@@ -77,6 +78,53 @@ def schema_statements(catalogue: Catalogue) -> list[str]:
         *(line for table in ordered for line in _settings_of(table)),
         *_comments(catalogue),
     ]
+
+
+def in_foreign_key_order(tables: Sequence[Table]) -> list[Table]:
+    """Tables, each after those that it refers to; a cycle is entered where the first of it stands."""
+    return _in_foreign_key_order(tables)[0]
+
+
+def table_statement(catalogue: Catalogue, table: Table) -> str:
+    """CREATE TABLE with keys and checks; foreign keys and what is not valid come after it."""
+    foreign = {(table.name, c.name) for c in table.constraints if c.references is not None}
+    return _create_table(table, foreign, catalogue)
+
+
+def constraint_statement(table: Table, constraint: Constraint) -> str:
+    """ALTER TABLE … ADD CONSTRAINT."""
+    return _add_constraint(table, constraint)
+
+
+def index_statement(table: Table, index: Index) -> str:
+    """CREATE INDEX, for an index that no constraint brings with it."""
+    return _create_index(table, index)
+
+
+def column_clause(catalogue: Catalogue, table: Table, column: Column) -> str:
+    """A column as ADD COLUMN takes it, with its identity and its NOT NULL by name."""
+    named = {c.not_null_column: c for c in table.constraints if c.not_null_column}
+    identities = {s.owner_column: s for s in catalogue.sequences if _serves(s, table)}
+    return _column(
+        column,
+        table=table,
+        not_null=_not_null(column, named.get(column.name), set(named)),
+        sequence=identities.get(column.name),
+    )
+
+
+def tables_in_order(tables: Sequence[Table]) -> list[Table]:
+    """Each table after those that its foreign keys lead to, as far as these are among them."""
+    own = {table.name for table in tables}
+    inside = [
+        replace(
+            table,
+            constraints=[c for c in table.constraints if c.references in {None, *own}],
+        )
+        for table in tables
+    ]
+    by_name = {table.name: table for table in tables}
+    return [by_name[table.name] for table in _in_foreign_key_order(inside)[0]]
 
 
 def quoted(name: str) -> str:

@@ -36,10 +36,10 @@ def admit(uuid: UUID, *, task_name: str, runs_when: frozenset[str]) -> TenantRef
         raise TenantNotFound(
             f"{task_name} was published for tenant {uuid}, which does not exist any more."
         )
+    if tenant.status == "suspended":  # whatever the task says
+        raise TenantSuspended(f"{tenant} is suspended, so {task_name} does not run for it.")
     if tenant.status in runs_when:
         return tenant
-    if tenant.status == "suspended":
-        raise TenantSuspended(f"{tenant} is suspended, so {task_name} does not run for it.")
     raise TenantNotActive(
         f"{tenant} is {tenant.status}, and {task_name} runs when it is "
         f"{' or '.join(sorted(runs_when))}."

@@ -137,7 +137,7 @@ class TenantTask(TerraceTask):
     """
 
     abstract = True
-    runs_when: ClassVar[frozenset[str]] = frozenset({"active"})
+    runs_when: ClassVar[frozenset[str]] = frozenset({"active", "trial"})
 
     @property
     def is_celerys_own(self) -> bool:
@@ -226,7 +226,8 @@ def tenant_task(function: Any = None, /, **options: Any) -> Any:
 
     Args:
         atomic: whether the body runs in a transaction; default true.
-        runs_when: the tenant's statuses in which it runs; default `{"active"}`.
+        runs_when: the tenant's statuses in which it runs; default `{"active", "trial"}`. A suspended
+            tenant's tasks never run, whatever is said here.
         options: any of Celery's task options, e.g. `autoretry_for`, `time_limit`. With `bind=True`
             use `bound_tenant_task`.
     """

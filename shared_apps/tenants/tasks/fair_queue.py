@@ -18,7 +18,7 @@ an idle worker asks once a second, and whoever takes a message while others wait
 empty puts a token in. A token too many finds no message, and that is all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from logging import getLogger
 from queue import Empty
@@ -108,6 +108,22 @@ for _, queue in ipairs(KEYS) do
 end
 return purged
 """
+
+
+# KEYS: the queue. ARGV: lane. Returns how many messages stood in it. Tokens of theirs only wake.
+_FORGET = """
+local queue, lane = KEYS[1], ARGV[1]
+local forgotten = redis.call('LLEN', queue .. ':lane:' .. lane)
+redis.call('DEL', queue .. ':lane:' .. lane)
+redis.call('SREM', queue .. ':lanes', lane)
+redis.call('LREM', queue .. ':new', 0, lane)
+redis.call('LREM', queue .. ':old', 0, lane)
+if redis.call('DECRBY', queue .. ':waiting', forgotten) <= 0 then
+    redis.call('DEL', queue .. ':waiting')
+end
+return forgotten
+"""
+_LANE = ":lane:"
 
 
 class Channel(_StockChannel):  # type: ignore[misc] # as above
@@ -259,6 +275,40 @@ class Channel(_StockChannel):  # type: ignore[misc] # as above
         self._purge(queue)
         super()._delete(queue, *args, **kwargs)
 
+    # --- Forgetting a tenant -----------------------------------------------------------------
+
+    def count_lane(self, lane: str) -> int:
+        """How many messages of a lane there are: waiting, or taken and not acknowledged."""
+        with self.conn_or_acquire() as client:
+            waiting = sum(client.llen(key) for key in self._lane_keys(client, lane))
+            return int(waiting + sum(1 for _ in self._unacknowledged_of(client, lane)))
+
+    def forget_lane(self, lane: str) -> int:
+        """Delete every message of a lane, and what the broker remembers of its periodic slots.
+
+        A task that a worker runs now ends as it would have. Returns how many messages there were.
+        """
+        forgotten = 0
+        with self.conn_or_acquire() as client:
+            for key in self._lane_keys(client, lane):
+                queue = bytes_to_str(key).rsplit(_LANE, 1)[0]
+                forgotten += int(self._script_forget(keys=[queue], args=[lane], client=client))
+            for tag in list(self._unacknowledged_of(client, lane)):
+                forgotten += int(client.hdel(self.unacked_key, tag))
+                client.zrem(self.unacked_index_key, tag)
+            for key in set(client.scan_iter(match=f"terrace:once:*:{lane}:*", count=1000)):
+                client.unlink(key)
+        return forgotten
+
+    def _lane_keys(self, client: Any, lane: str) -> set[bytes]:
+        return set(client.scan_iter(match=f"*{_LANE}{lane}", count=1000))
+
+    def _unacknowledged_of(self, client: Any, lane: str) -> Iterator[bytes]:
+        for tag, kept in client.hscan_iter(self.unacked_key, count=1000):
+            message, _, _ = loads(bytes_to_str(kept))
+            if header.lane(message.get("headers")) == lane:
+                yield tag
+
     # --- Names and scripts --------------------------------------------------------------------
 
     def _keys(self, *queues: str) -> list[str]:
@@ -276,6 +326,10 @@ class Channel(_StockChannel):  # type: ignore[misc] # as above
     @cached_property
     def _script_take(self) -> Any:
         return self.client.register_script(_TAKE)
+
+    @cached_property
+    def _script_forget(self) -> Any:
+        return self.client.register_script(_FORGET)
 
     @cached_property
     def _script_purge(self) -> Any:

@@ -122,11 +122,12 @@ def dispatch_due(task: Any, *, every: timedelta, now: datetime | None = None) ->
 
 def _holders(task: Any) -> Iterable[UUID | None]:
     """Whose slots there are: the tenants' in which the task runs now, or one that is nobody's."""
-    from shared_apps.tenants.models import Tenant
+    from shared_apps.tenants.models import Status, Tenant
 
     if isinstance(task, PublicTask):
         return [None]
-    return list(Tenant.objects.filter(status__in=task.runs_when).values_list("uuid", flat=True))
+    statuses = task.runs_when - {Status.SUSPENDED}
+    return list(Tenant.objects.filter(status__in=statuses).values_list("uuid", flat=True))
 
 
 def _publish(task: Any, tenant: UUID | None, slot: int, every: timedelta) -> None:

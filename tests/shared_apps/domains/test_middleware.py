@@ -2,8 +2,10 @@
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import ProgrammingError
 from django.http import HttpRequest, HttpResponse
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
+from psycopg.errors import InsufficientPrivilege
 
 from shared_apps.domains.middleware import TenantMiddleware
 from shared_apps.tenants import context
@@ -50,11 +52,13 @@ def test_request_on_an_unknown_host_reaches_no_view(db: None) -> None:
     ("status", "code"),
     [
         (Status.ACTIVE, 200),
+        (Status.TRIAL, 200),
         (Status.READ_ONLY, 200),
         (Status.MAINTENANCE, 503),
         (Status.PROVISIONING, 503),
         (Status.SUSPENDED, 403),
         (Status.ARCHIVED, 410),
+        (Status.ERASURE_SCHEDULED, 410),
         (Status.ERASED, 404),
     ],
 )
@@ -65,14 +69,33 @@ def test_each_status_has_its_answer(status: Status, code: int, acme: TenantRef) 
     assert bool(seen) == (code == 200)
 
 
-def test_read_only_tenant_is_read_and_not_written(acme: TenantRef) -> None:
+def test_write_that_the_database_refuses_is_the_read_only_page(acme: TenantRef) -> None:
+    """PostgreSQL decides what a read-only tenant may write; logging in is a POST too. The whole way
+    is in tests/shared_apps/tenants/test_lifecycle_read_only.py."""
     Tenant.objects.filter(pk=acme.id).update(status=Status.READ_ONLY)
-    client = Client(headers={"host": "acme.localhost"})
-    assert client.get("/").status_code == 200
-    for method in (client.post, client.put, client.patch, client.delete):
-        response = method("/")
-        assert response.status_code == 403
-        assert b"read-only" in response.content
+    middleware = TenantMiddleware(lambda request: HttpResponse("served"))
+    for method in ("get", "post", "put", "patch", "delete"):
+        request = getattr(RequestFactory(headers={"host": "acme.localhost"}), method)("/")
+        served = middleware(request)
+        assert isinstance(served, HttpResponse)
+        assert served.status_code == 200
+
+        refused = ProgrammingError("permission denied for table articles_article")
+        refused.__cause__ = InsufficientPrivilege()
+        answer = middleware.process_exception(request, refused)
+        assert answer is not None
+        assert answer.status_code == 403
+        assert b"read-only" in answer.content
+
+
+def test_other_errors_of_a_view_stay_errors(acme: TenantRef) -> None:
+    middleware = TenantMiddleware(lambda request: HttpResponse("served"))
+    request = RequestFactory(headers={"host": "acme.localhost"}).post("/")
+    middleware(request)
+    refused = ProgrammingError("permission denied for table articles_article")
+    refused.__cause__ = InsufficientPrivilege()
+    for error in (refused, ProgrammingError("no such table"), ValueError("no such thing")):
+        assert middleware.process_exception(request, error) is None
 
 
 def test_get_host_works_wherever_a_tenant_is_served(acme: TenantRef) -> None:

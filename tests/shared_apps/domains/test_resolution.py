@@ -75,7 +75,7 @@ def test_lost_version_never_goes_back_to_an_old_one(acme: TenantRef, lasting: No
     """Redis may evict the version and keep entries that were written under an earlier one."""
     resolution.tenant_for_host(HOST)
     for version in (0, None):
-        cache.set(f"hosts:{version}:{HOST}", {}, 300)
+        cache.set(resolution._shared_key(HOST, version), {}, 300)
     cache.delete(resolution.VERSION_KEY)
     resolution._process_cache.clear()
     assert resolution.tenant_for_host(HOST) == acme

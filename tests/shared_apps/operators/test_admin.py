@@ -67,6 +67,113 @@ def test_suspend_asks_why_and_then_does_it(operator_client: Client, acme: Tenant
     assert Tenant.objects.get(pk=acme.id).status == Status.ACTIVE
 
 
+@pytest.mark.parametrize(
+    ("verb", "after"),
+    [
+        ("start_trial", Status.TRIAL),
+        ("begin_maintenance", Status.MAINTENANCE),
+        ("archive", Status.ARCHIVED),
+        ("schedule_erasure", Status.ERASURE_SCHEDULED),
+    ],
+)
+def test_verb_of_the_lifecycle_is_an_action(
+    verb: str, after: Status, operator_client: Client, acme: TenantRef
+) -> None:
+    chosen = {"action": verb, "_selected_action": [acme.id]}
+    page = operator_client.post(TENANTS, chosen)
+    assert b"Why?" in page.content
+    operator_client.post(TENANTS, {**chosen, "reason": "because"})
+    assert Tenant.objects.get(pk=acme.id).status == after
+    page = operator_client.get(f"{TENANTS}{acme.id}/change/")
+    assert b"because" in page.content
+
+
+def test_verb_that_is_not_possible_says_why(operator_client: Client, acme: TenantRef) -> None:
+    answer = operator_client.post(
+        TENANTS,
+        {"action": "unarchive", "_selected_action": [acme.id], "reason": "x"},
+        follow=True,
+    )
+    assert b"Acme is active; from there it can" in answer.content
+
+
+def test_rename_asks_for_the_name_and_does_it(
+    operator_client: Client, acme: TenantRef, globex: TenantRef
+) -> None:
+    chosen = {"action": "rename", "_selected_action": [acme.id]}
+    assert b'name="subdomain"' in operator_client.post(TENANTS, chosen).content
+    wrong = {**chosen, "subdomain": "a b", "reason": "brand"}
+    assert b"An address begins with" in operator_client.post(TENANTS, wrong).content
+    answer = operator_client.post(
+        TENANTS, {**chosen, "subdomain": "globex", "reason": "brand"}, follow=True
+    )
+    assert b"is already taken" in answer.content
+    operator_client.post(TENANTS, {**chosen, "subdomain": "roadrunner", "reason": "brand"})
+    assert Tenant.objects.get(pk=acme.id).subdomain == "roadrunner"
+    both = {**chosen, "_selected_action": [acme.id, globex.id]}
+    assert b"Choose one tenant" in operator_client.post(TENANTS, both, follow=True).content
+
+
+def test_clone_is_left_to_a_worker(
+    operator_client: Client, acme: TenantRef, django_capture_on_commit_callbacks
+) -> None:
+    import redis
+    from django.conf import settings
+
+    chosen = {"action": "clone", "_selected_action": [acme.id], "name": "Copy", "reason": "try"}
+    page = operator_client.post(TENANTS, {**chosen, "subdomain": "copy"})
+    assert b"Name the owner" in page.content
+    with django_capture_on_commit_callbacks(execute=True):
+        operator_client.post(TENANTS, {**chosen, "subdomain": "copy", "with_data": "on"})
+    with redis.Redis.from_url(settings.REDIS_URL, decode_responses=True) as client:
+        lanes = [key for key in client.scan_iter() if ":lane:" in key]
+        messages = [message for key in lanes for message in client.lrange(key, 0, -1)]
+    assert len(messages) == 1
+    assert "lifecycle_tasks.clone_tenant" in messages[0]
+
+
+def test_process_without_the_owner_leaves_read_only_to_a_worker(
+    operator_client: Client,
+    acme: TenantRef,
+    django_capture_on_commit_callbacks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import redis
+    from django.conf import settings
+
+    # Given back before pytest-django cleans up: what it finds missing then stays closed for good.
+    with (
+        monkeypatch.context() as web,
+        django_capture_on_commit_callbacks(execute=True),
+    ):
+        web.delitem(settings.DATABASES, "owner")
+        answer = operator_client.post(
+            TENANTS,
+            {"action": "make_read_only", "_selected_action": [acme.id], "reason": "unpaid"},
+            follow=True,
+        )
+    assert b"a worker does it now" in answer.content
+    with redis.Redis.from_url(settings.REDIS_URL, decode_responses=True) as client:
+        messages = [
+            message
+            for key in client.scan_iter()
+            if ":lane:" in key
+            for message in client.lrange(key, 0, -1)
+        ]
+    assert any("lifecycle_tasks.make_read_only" in message for message in messages)
+
+
+def test_bypass_link_is_shown_for_maintenance_alone(
+    operator_client: Client, acme: TenantRef
+) -> None:
+    chosen = {"action": "bypass", "_selected_action": [acme.id]}
+    answer = operator_client.post(TENANTS, chosen, follow=True)
+    assert b"is not in maintenance" in answer.content
+    Tenant.objects.filter(pk=acme.id).update(status="maintenance")
+    answer = operator_client.post(TENANTS, chosen, follow=True)
+    assert b"acme.localhost:8000/maintenance/" in answer.content
+
+
 def test_suspend_with_an_empty_reason_asks_again(operator_client: Client, acme: TenantRef) -> None:
     operator_client.post(
         TENANTS, {"action": "suspend", "_selected_action": [acme.id], "reason": " "}

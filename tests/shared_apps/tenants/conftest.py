@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -94,3 +95,40 @@ def in_threads() -> ThreadRunner:
             return list(pool.map(call, arguments))
 
     return run
+
+
+TenantMaker = Callable[..., Any]
+
+
+@pytest.fixture
+def make_tenant(committed: None) -> TenantMaker:
+    """`make_tenant("initech")`: a tenant of the test's own, committed, with an owner who has a
+    password (OWNER_PASSWORD)."""
+    from shared_apps.tenants import context
+    from shared_apps.tenants.keys import uuid7
+    from shared_apps.tenants.provisioning import provision_tenant
+    from shared_apps.tenants.registry import OwnerDetails
+    from tenant_apps.users.models import User
+
+    def make(subdomain: str = "initech") -> Any:
+        owner = OwnerDetails(email=f"owner@{subdomain}.example", full_name="Ina Owner")
+        tenant = provision_tenant(
+            name=subdomain.title(), subdomain=subdomain, owner=owner, request_id=uuid7()
+        )
+        with context.run_in(tenant):
+            user = User.objects.get()
+            user.set_password(OWNER_PASSWORD)
+            user.save(update_fields=["password"])
+        return tenant
+
+    return make
+
+
+OWNER_PASSWORD = "a long enough passphrase"
+
+
+@pytest.fixture
+def media(tmp_path: Path, settings: Any) -> Path:
+    """An empty place for the tenants' files."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    return tmp_path / "media"

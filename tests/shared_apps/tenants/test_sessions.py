@@ -68,7 +68,8 @@ def test_session_that_nobody_read_keeps_its_cookie(acme: TenantRef) -> None:
 
 
 def make_sessions() -> str:
-    """One that is over and one that isn't, here. Gives the key of the latter."""
+    """One that is over and one that isn't, here, and no others. Gives the key of the latter."""
+    Session.objects.all().delete()
     keys = []
     for lasts in (timedelta(seconds=-1), timedelta(hours=1)):
         store = SessionStore()

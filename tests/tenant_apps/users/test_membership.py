@@ -5,7 +5,7 @@ import pytest
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
 from tenant_apps.users import membership, roles, second_factors
-from tenant_apps.users.errors import EmailTaken, LastOwner, NotAllowed
+from tenant_apps.users.errors import EmailTaken, LastOwner, NotAllowed, PersonInactive
 from tenant_apps.users.models import Role, User
 from tenant_apps.users.permissions import BUILTIN_ROLES
 from tests.tenant_apps.conftest import People, make_steward
@@ -131,6 +131,45 @@ def test_deleting_a_person_asks_no_table_that_is_not_there(
 ) -> None:
     acme_people["member"].delete()
     assert not User.objects.filter(pk=acme_people["member"].pk).exists()
+
+
+def test_ownership_is_transferred(in_acme: TenantRef, acme_people: People) -> None:
+    owner, editor = acme_people["owner"], acme_people["editor"]
+    membership.transfer_ownership(person=editor, by=owner)
+    assert User.objects.get(pk=editor.pk).is_owner
+    assert User.objects.get(pk=owner.pk).role.slug == "admin"
+    entry = Entry.objects.about(editor).get(verb="ownership.transferred")
+    assert entry.actor_email == owner.email
+    assert entry.before == {"role": "editor", "owner": owner.email}
+    assert entry.after["owner"] == editor.email
+
+
+@pytest.mark.parametrize("by", ["admin", "editor", "author", "member"])
+def test_ownership_is_not_given_by_others(by: str, in_acme: TenantRef, acme_people: People) -> None:
+    heir = acme_people["editor" if by == "member" else "member"]
+    with pytest.raises(NotAllowed):
+        membership.transfer_ownership(person=heir, by=acme_people[by])
+    assert [owner.pk for owner in User.objects.owners()] == [acme_people["owner"].pk]
+
+
+def test_ownership_is_given_once(in_acme: TenantRef, acme_people: People) -> None:
+    """The second wish comes with what its process read before the first."""
+    owner = User.objects.get(pk=acme_people["owner"].pk)
+    membership.transfer_ownership(person=acme_people["editor"], by=acme_people["owner"])
+    assert owner.is_owner
+    with pytest.raises(NotAllowed):
+        membership.transfer_ownership(person=acme_people["member"], by=owner)
+    assert [owner.pk for owner in User.objects.owners()] == [acme_people["editor"].pk]
+
+
+def test_ownership_goes_to_nobody_who_is_not_in(in_acme: TenantRef, acme_people: People) -> None:
+    stale = User.objects.get(pk=acme_people["editor"].pk)
+    membership.deactivate_person(person=acme_people["editor"], by=acme_people["owner"])
+    with pytest.raises(PersonInactive):
+        membership.transfer_ownership(person=stale, by=acme_people["owner"])
+    with pytest.raises(LastOwner):
+        membership.transfer_ownership(person=acme_people["owner"], by=acme_people["owner"])
+    assert [owner.pk for owner in User.objects.owners()] == [acme_people["owner"].pk]
 
 
 # --- who may do little cannot get at more ---------------------------------------------------------

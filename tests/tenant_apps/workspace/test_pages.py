@@ -9,7 +9,7 @@ from tests.tenant_apps.conftest import LoggedIn, People, make_article, make_prod
 PAGES = ["/", "/articles/", "/products/", "/account/login/", "/account/password/reset/"]
 OWNERS_PAGES = [
     *("/desk/", "/desk/new/", "/products/import/", "/account/", "/account/leave/"),
-    *("/account/password/change/", "/account/email/", "/admin/"),
+    *("/account/password/change/", "/account/email/", "/account/data/", "/admin/"),
     *("/admin/articles/article/", "/admin/articles/article/add/", "/admin/articles/category/"),
     *("/admin/articles/category/add/", "/admin/articles/tag/", "/admin/articles/tag/add/"),
     *("/admin/products/product/", "/admin/products/product/add/", "/admin/products/category/"),

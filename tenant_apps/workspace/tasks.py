@@ -1,0 +1,18 @@
+from datetime import timedelta
+from uuid import UUID
+
+from shared_apps.tenants.tasks import periodic, tenant_task
+from tenant_apps.workspace import takeout
+from tenant_apps.workspace.models import TakeOut
+
+
+@tenant_task(atomic=False, time_limit=50 * 60)
+def write_take_out(take_out_id: str) -> None:
+    take_out = TakeOut.objects.select_related("requested_by").get(pk=UUID(take_out_id))
+    takeout.write_take_out(take_out=take_out)
+
+
+@periodic(every=timedelta(hours=1))
+@tenant_task
+def tidy_take_outs() -> int:
+    return takeout.tidy_take_outs()
