@@ -102,6 +102,32 @@ def test_page_and_json_of_each_status_say_the_same(acme: TenantRef, status: str)
     assert page.get("Retry-After") == answer.get("Retry-After")
 
 
+def test_read_only_answers_say_that_nothing_was_changed(acme: TenantRef) -> None:
+    """What a refused write gets; that it is refused: shared_apps/tenants/test_lifecycle_read_only."""
+    requests = RequestFactory()
+    asked = [
+        requests.post("/desk/new/", headers={"accept": "text/html"}),
+        requests.post("/desk/new/", headers={"accept": "application/json"}),
+        requests.delete("/api/v1/articles/1/"),
+    ]
+    for request in asked:
+        request.tenant = acme  # type: ignore[attr-defined]
+    page, *answers = (status_pages.render_status(request, "read_only") for request in asked)
+    assert "Acme is read-only for now" in page.content.decode()
+    assert "Nothing was changed" in page.content.decode()
+    for answer in answers:
+        assert answer["Content-Type"] == "application/json"
+        assert json.loads(answer.content) == {
+            "status": "read_only",
+            "detail": "This workspace is read-only for now. Nothing was changed; try again later.",
+        }
+    for answer in (page, *answers):
+        assert answer.status_code == 403
+        assert answer["Cache-Control"] == "no-store"
+        assert answer["Content-Security-Policy"].startswith("default-src 'none'")
+        assert not answer.cookies
+
+
 @pytest.mark.parametrize("of_tenant", [False, True])
 def test_missing_page_is_a_page_or_json(of_tenant: bool, acme: TenantRef) -> None:
     browser = Client(headers={"host": acme.hostname if of_tenant else "localhost"})
