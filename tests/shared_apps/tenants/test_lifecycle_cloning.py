@@ -221,16 +221,24 @@ def test_name_that_is_taken_makes_nothing(source: Tenant, with_data: bool) -> No
 
 
 def test_of_two_copies_with_one_name_one_is_made(source: Tenant, in_threads: ThreadRunner) -> None:
+    before = _schemas_and_roles()
     results = in_threads(lambda _: clone(source), [1, 2])
     made = [result for result in results if isinstance(result, Tenant)]
     assert len(made) == 1, results
     assert any(isinstance(result, HostnameTaken) for result in results), results
+    schemas, without_role = _schemas_and_roles()
+    assert schemas - before[0] == {made[0].schema_name}
+    assert without_role == before[1] == set()
+
+
+def _schemas_and_roles() -> tuple[set[str], set[str]]:
+    """The tenants' schemas of this database (roles are the whole server's), and those without a role."""
     with owner_transaction() as owner:
-        roles = owner.execute("SELECT count(*) FROM pg_roles WHERE rolname LIKE 't\\_%'").fetchone()
-        schemas = owner.execute(
-            "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 't\\_%'"
-        ).fetchone()
-    assert roles == schemas
+        found = owner.execute(
+            "SELECT nspname, rolname IS NULL FROM pg_namespace LEFT JOIN pg_roles"
+            " ON rolname = nspname WHERE nspname LIKE 't\\_%'"
+        ).fetchall()
+    return {name for name, _ in found}, {name for name, is_alone in found if is_alone}
 
 
 @pytest.mark.parametrize("status", ["provisioning", "erasure_scheduled", "erased"])
