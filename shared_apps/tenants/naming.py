@@ -6,7 +6,6 @@ from django.db import transaction
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
-from shared_apps.tenants.models import Tenant
 
 
 def rename_tenant(*, name: str) -> TenantRef:
@@ -24,6 +23,9 @@ def rename_tenant(*, name: str) -> TenantRef:
     Runs in: the public schema, in the caller's transaction. Seen by every process within
     TERRACE_HOST_CACHE_SECONDS of the commit.
     """
+    # Here, so that tenant apps can be loaded where there is no engine (bare Django, in benchmarks).
+    from shared_apps.tenants.models import Tenant
+
     tenant = context.require_tenant()
     longest = Tenant._meta.get_field("name").max_length
     if not name.strip() or len(name) > longest or len(name.splitlines()) > 1:

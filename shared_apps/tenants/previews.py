@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.utils import timezone
 
 from shared_apps.tenants import context
-from shared_apps.tenants.archive import undo
 from shared_apps.tenants.context import TenantRef
-from shared_apps.tenants.models import Preview
+
+if TYPE_CHECKING:
+    from shared_apps.tenants.models import Preview
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,15 @@ def link_to_preview(tenant: TenantRef, user_id: UUID) -> str | None:
     The caller makes sure that the person is an owner.
     Runs in: the public schema, whatever is set.
     """
+    from shared_apps.tenants.archive import undo
+
     preview = _find(tenant)
     return undo.preview_link(preview=preview, user_id=user_id) if preview else None
 
 
-def _find(tenant: TenantRef) -> Preview | None:
+def _find(tenant: TenantRef) -> "Preview | None":
+    from shared_apps.tenants.models import Preview
+
     with context.run_in_public():
         return Preview.objects.filter(
             tenant_id=tenant.id, swapped_at=None, closed_at=None, expires_at__gt=timezone.now()

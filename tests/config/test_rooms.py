@@ -1,6 +1,9 @@
 """What import-linter is told, and what it can't see."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -47,3 +50,18 @@ def test_shared_apps_take_no_tenants_model_behind_the_linters_back() -> None:
     """AUTH_USER_MODEL is a tenant's; `registry` is how the public site asks about people."""
     for path in (ROOT / "shared_apps").rglob("*.py"):
         assert "get_user_model" not in path.read_text(), path
+
+
+def test_tenant_apps_can_be_loaded_without_the_engines_tables() -> None:
+    """A door imports no model when it is opened: the benchmarks run the apps in bare Django."""
+    settings = ("bare.settings", "stock.settings", "stock.settings_fleet")
+    for name in settings:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", "import django; django.setup()"],
+            cwd=ROOT,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": f"tests.benchmarks.{name}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{name}: {done.stderr[-2000:]}"
