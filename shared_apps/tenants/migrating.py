@@ -14,7 +14,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from shared_apps.tenants import ready_pool
 from shared_apps.tenants.fleet.detection import applied_hashes, members
-from shared_apps.tenants.fleet.ledger import settle_done
+from shared_apps.tenants.fleet.ledger import has_pending, settle_done
 from shared_apps.tenants.fleet.plans import Target, targets_of
 from shared_apps.tenants.fleet.runs import Observer, Rules, fleet_alone, run_fleet
 from shared_apps.tenants.models import SchemaTemplate
@@ -190,6 +190,8 @@ def _require_schema(name: str) -> None:
 
 def _settle(release: SchemaTemplate) -> None:
     """A run that was killed has migrated schemas that its ledger still has as waiting."""
+    if not has_pending(release.migrations_hash):
+        return
     behind = set(schemas_behind(of_tenants=False))
     done: Sequence[str] = [m.schema_name for m in members() if m.schema_name not in behind]
     settle_done(release.migrations_hash, done)

@@ -99,8 +99,8 @@ def _hashes(connection: PsycopgConnection, names: Sequence[str]) -> dict[str, st
     return {name: digest or "" for name, digest in connection.execute(query).fetchall()}
 
 
-# Everything by name. The schema's own name is taken out of texts that carry it: search_path is
-# pg_catalog, so each text does.
+# Everything by name; NOT NULL stands with its column. The schema's own name is taken out of texts
+# that carry it: search_path is pg_catalog, so each text does.
 _TABLE_HASHES: LiteralString = r"""
     WITH named AS MATERIALIZED (
         SELECT n.nspname, c.oid, c.relname, c.relkind, c.relacl::text AS acl,
@@ -121,7 +121,7 @@ _TABLE_HASHES: LiteralString = r"""
         UNION ALL
         SELECT t.nspname, concat_ws(' ', t.relname, o.conname, o.convalidated,
                    replace(pg_get_constraintdef(o.oid), t.nspname || '.', ''))
-          FROM named AS t JOIN pg_constraint AS o ON o.conrelid = t.oid AND o.contype <> 't'
+          FROM named AS t JOIN pg_constraint AS o ON o.conrelid = t.oid AND o.contype NOT IN ('t', 'n')
         UNION ALL
         SELECT t.nspname, concat_ws(' ', i.indisvalid,
                    replace(pg_get_indexdef(i.indexrelid), t.nspname || '.', ''))

@@ -114,6 +114,15 @@ def close_run(run: FleetRun, *, stopped_because: str = "") -> None:
     run.save(using=OWNER, update_fields=["done", "failed", "finished_at", "stopped_because"])
 
 
+def has_pending(release: str) -> bool:
+    """Whether a run over this release has left schemas as waiting: it was killed.
+
+    Runs in: the public schema, as the owner.
+    """
+    rows = FleetMigration.objects.using(OWNER).filter(release=release, state=FleetState.PENDING)
+    return rows.exists()
+
+
 def settle_done(release: str, schemas: Sequence[str]) -> None:
     """Mark what a killed run has migrated and could not write down.
 

@@ -280,25 +280,28 @@ def _is_called(field: Any) -> bool:
 def _tables_near(app_label: str, state: ProjectState) -> set[str]:
     """The app's tables, those that they refer to, and those that refer to them."""
     found: set[str] = set()
-    for (label, _), model in state.models.items():
-        targets = set(_labels_referred_to(model))
-        if label == app_label or app_label in targets:
+    referred: set[tuple[str, str]] = set()
+    for key, model in state.models.items():
+        targets = set(_referred_to(model))
+        if key[0] == app_label:
             found |= _tables_of(model)
-        if label == app_label:
-            for (other_label, _), other in state.models.items():
-                if other_label in targets:
-                    found |= _tables_of(other)
+            referred |= targets
+        elif any(label == app_label for label, _ in targets):
+            found |= _tables_of(model)
+    for key in referred & state.models.keys():
+        found |= _tables_of(state.models[key])
     return found
 
 
-def _labels_referred_to(model: ModelState) -> Iterator[str]:
+def _referred_to(model: ModelState) -> Iterator[tuple[str, str]]:
+    """(app label, model name) of what the model's fields refer to."""
     for field in model.fields.values():
-        remote = getattr(field, "remote_field", None)
-        target = getattr(remote, "model", None)
+        target = getattr(getattr(field, "remote_field", None), "model", None)
         if isinstance(target, str) and "." in target:
-            yield target.split(".")[0].lower()
+            label, _, name = target.lower().partition(".")
+            yield label, name
         elif target is not None and not isinstance(target, str):
-            yield target._meta.app_label
+            yield target._meta.app_label, target._meta.model_name
 
 
 def _tables_of(model: ModelState) -> set[str]:

@@ -217,10 +217,16 @@ def _run(
     editor_class = telling_editor(connection.SchemaEditorClass, told)
     with _set_to(connection, schema_name), routed_to_owner(), told.of(step.key, atomic=step.atomic):
         if step.atomic:
-            with editor_class(connection, atomic=True) as editor:
+            # A statement of search_path before each query would double a data migration's trips.
+            with editor_class(connection, atomic=True) as editor, connection.path_set_by_hand():
                 _begin(connection, schema_name, job)
                 _run_operations(job, step, editor)
                 _write_marks(connection, record)
+                # What Django's editor would run at its end, while the path is still ours.
+                deferred: list[Any] = list(editor.deferred_sql)
+                editor.deferred_sql.clear()
+                for statement in deferred:
+                    editor.execute(statement, None)
         else:
             with _patience(connection, job):
                 with editor_class(connection, atomic=False) as editor:
@@ -241,7 +247,7 @@ def _run_operations(job: Job, step: Step, editor: Any) -> None:
 
 def _begin(connection: Any, schema_name: str, job: Job) -> None:
     with connection.cursor() as cursor:
-        for statement in _preamble(schema_name, job)[1:]:
+        for statement in _preamble(schema_name, job):
             cursor.execute(statement)
 
 

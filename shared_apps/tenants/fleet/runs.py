@@ -3,7 +3,7 @@
 import random
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -101,14 +101,23 @@ class FleetStopped(RuntimeError):
     """A canary that was chosen by name failed, so nobody else was touched."""
 
 
-def groups_behind(target: Target, *, only: Sequence[str] = ()) -> list[Group]:
+def groups_behind(
+    target: Target, *, only: Sequence[str] = (), leave_out: Container[str] = ()
+) -> list[Group]:
     """Who has something to do, by what they have applied; planned once a group.
 
     Args:
         only: subdomains or schema names; empty for all.
+        leave_out: schemas that are not looked at.
     Runs in: the public schema, the catalogue, and one schema of each group, as the owner.
     """
-    chosen = [member for member in members() if not only or _is_named(member, only)]
+    chosen = [
+        member
+        for member in members()
+        if member.schema_name not in leave_out and (not only or _is_named(member, only))
+    ]
+    if not chosen:
+        return []
     names = [member.schema_name for member in chosen]
     hashes = applied_hashes([TEMPLATE_SCHEMA, *names])
     gone = missing_schemas(names) if len(hashes) <= len(names) else set()
@@ -142,14 +151,13 @@ def run_fleet(
     """
     result = RunResult()
     run: FleetRun | None = None
+    looked_at: set[str] = set()
     try:
         for _ in range(ROUNDS):
             tried = {*result.done, *result.failed, *result.left}
-            groups = [
-                Group([m for m in group.members if m.schema_name not in tried], group.plan)
-                for group in groups_behind(target, only=rules.only)
-            ]
-            groups = [group for group in groups if group.members]
+            # After the first look only those who came meanwhile are looked at.
+            groups = groups_behind(target, only=rules.only, leave_out=tried | looked_at)
+            looked_at = {member.schema_name for member in members()}
             if not groups or result.stopped_because:
                 break
             run = run or ledger.open_run(release=release, target=str(target))

@@ -285,6 +285,7 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
         # Tenants that this connection's backend has touched; kept on the connection, since a pool
         # hands it on.
         self._touched: set[str] = set()
+        self._path_by_hand = False
         super().__init__(settings_dict, alias)
 
     # --- Choosing the schema ---------------------------------------------------------------
@@ -396,6 +397,19 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
             register_tzloader(self.timezone, cursor)
         cursor.terrace = self
         return cursor
+
+    @contextmanager
+    def path_set_by_hand(self) -> Iterator[None]:
+        """The owner's cursors leave search_path alone: the transaction has set it, for itself."""
+        self._path_by_hand = True
+        try:
+            yield
+        finally:
+            self._path_by_hand = False
+
+    def _handle_search_path(self, cursor: Any = None) -> None:
+        if not self._path_by_hand:
+            super()._handle_search_path(cursor)
 
     def _cursor(self, name: str | None = None) -> Any:
         if self._is_owner:
