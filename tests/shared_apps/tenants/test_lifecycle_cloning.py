@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from shared_apps.domains.names import HostnameTaken
 from shared_apps.tenants import context, lifecycle
-from shared_apps.tenants.keys import uuid7
+from shared_apps.tenants.keys import new_schema_name, uuid7
+from shared_apps.tenants.lifecycle import cloning
 from shared_apps.tenants.models import Cloning, Status, StatusChange, Tenant
 from shared_apps.tenants.postgresql.catalogue import describe_schema, differences, table_names
 from shared_apps.tenants.postgresql.template_ddl import quoted
@@ -220,17 +221,28 @@ def test_name_that_is_taken_makes_nothing(source: Tenant, with_data: bool) -> No
     assert not Cloning.objects.filter(tenant=None, error="").exists()
 
 
-def test_of_two_copies_with_one_name_one_is_made(source: Tenant, in_threads: ThreadRunner) -> None:
+def test_of_two_copies_with_one_name_one_is_made(
+    source: Tenant, in_threads: ThreadRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+
+    def noted_name() -> str:
+        names.append(new_schema_name())
+        return names[-1]
+
+    monkeypatch.setattr(cloning, "new_schema_name", noted_name)
     results = in_threads(lambda _: clone(source), [1, 2])
     made = [result for result in results if isinstance(result, Tenant)]
     assert len(made) == 1, results
     assert any(isinstance(result, HostnameTaken) for result in results), results
+    # Asked for by name: roles are the whole server's, those of other databases come and go meanwhile.
     with owner_transaction() as owner:
-        roles = owner.execute("SELECT count(*) FROM pg_roles WHERE rolname LIKE 't\\_%'").fetchone()
-        schemas = owner.execute(
-            "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 't\\_%'"
-        ).fetchone()
-    assert roles == schemas
+        left = owner.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname = ANY(%(names)s)"
+            " UNION ALL SELECT nspname FROM pg_namespace WHERE nspname = ANY(%(names)s)",
+            {"names": names},
+        ).fetchall()
+    assert left == [(made[0].schema_name,)] * 2
 
 
 @pytest.mark.parametrize("status", ["provisioning", "erasure_scheduled", "erased"])
