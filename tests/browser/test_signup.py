@@ -57,6 +57,7 @@ def test_visitor_signs_up_and_is_inside(
     page.get_by_role("button", name="Go on").click()
 
     name, address = page.get_by_label("Name of the workspace"), page.get_by_label("Address")
+    page.wait_for_load_state()  # nobody listens to what is typed before
     name.press_sequentially(f"Ann's Books {theme}")
     expect(address).to_have_value(f"anns-books-{theme}")
     expect(page.get_by_text(f"anns-books-{theme}.localhost is free")).to_be_visible()

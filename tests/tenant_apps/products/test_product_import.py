@@ -305,10 +305,11 @@ def peak_memory(count: int, *, writes: bool) -> tuple[Report, int]:
 def test_memory_does_not_grow_with_the_file(in_acme: TenantRef, writes: bool) -> None:
     peak_memory(1_000, writes=writes)  # what is loaded once
     _, small = peak_memory(1_000, writes=writes)
-    report, large = peak_memory(4_000, writes=writes)
-    assert counts(report) == (2_000, 0, 0, 0)
-    # What grows is the digest of each handle, under 100 bytes a product.
-    assert large - small < 1_500 * 100 + 200_000, (small, large)
+    report, large = peak_memory(8_000, writes=writes)
+    assert counts(report) == (4_000, 0, 0, 0)
+    # What grows is the digest of each handle, under 100 bytes a product; the rest is what waits for
+    # the garbage collector, more on Python 3.13. Keeping the texts alone would be 500 bytes each.
+    assert large - small < 3_500 * 100 + 600_000, (small, large)
 
 
 @pytest.mark.slow
