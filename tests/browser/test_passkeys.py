@@ -31,7 +31,9 @@ def give_authenticator(visit: Visit) -> None:
     )
 
 
-def test_owner_without_a_password_logs_in_with_a_passkey(street: Street, visit: VisitMaker) -> None:
+def test_owner_without_a_password_logs_in_with_a_passkey_and_nobody_without_it(
+    street: Street, visit: VisitMaker
+) -> None:
     ann = visit()
     page = ann.page
     prove_address(ann, street, "passkey@example.com")
@@ -65,8 +67,7 @@ def test_owner_without_a_password_logs_in_with_a_passkey(street: Street, visit: 
     page.goto(street.url("/account/", "passkeys"))
     expect(page.get_by_text("passkey@example.com, owner")).to_be_visible()
 
-
-def test_browser_without_the_passkey_says_so_and_stays(street: Street, visit: VisitMaker) -> None:
+    # Here, since the workspace is this test's: a browser without the passkey says so and stays.
     stranger = visit()
     stranger.page.goto(street.url("/account/login/", "passkeys"))
     session = stranger.context.new_cdp_session(stranger.page)
