@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import DatabaseError, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
@@ -34,6 +34,7 @@ from tenant_apps.products.models import (
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 from tenant_apps.workspace.models import Workspace
+from tests.isolation.conftest import superuser
 from tests.tenant_apps.conftest import LoggedIn, People
 from tests.tenant_apps.products.csv_texts import JEWELERY, MANY_ROWS, csv_text, in_pieces, one
 
@@ -266,20 +267,21 @@ def test_faulty_rows_can_be_downloaded(acme: TenantRef, start: Start, as_role: L
     assert body.count("\r\n") == 2
 
 
-def test_error_of_the_database_leaves_nothing_half_done(start: Start, acme_people: People) -> None:
+def test_error_of_the_database_leaves_nothing_half_done(
+    start: Start, in_acme: TenantRef, acme_people: People
+) -> None:
     run = start(csv_text([one(Handle=f"mug-{n}") for n in range(700)]))
     import_runs.request_import(run=run, by=acme_people["editor"])
-    # Somebody else takes the last product's options while the import is under way: the second
-    # batch breaks a constraint after the first was written.
     Product.objects.create(title="x", handle="mug-699")
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 1")
-    with pytest.raises(DatabaseError):
-        import_runs.apply_import(run=run)
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
+    # Somebody has the variants' table: products are written, and what comes after them is not.
+    with superuser() as other, other.transaction():
+        other.execute(
+            f"LOCK TABLE {in_acme.schema_name}.products_productvariant IN SHARE MODE".encode()
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '100ms'")
+        with pytest.raises(OperationalError, match="lock timeout"):
+            import_runs.apply_import(run=run)
     run.refresh_from_db()
     assert run.state == ImportState.FAILED
     assert "nothing was imported" in run.refusal
