@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MAX_PREVIEW_S = 30.0
 MAX_SWAP_S = 1.0
 MAX_GROWTH_MIB = 16.0
-MAX_CROWDED = 2.0
+MAX_CROWDED = 1.5
 MEDIA_MIB = 64
 
 
