@@ -2,7 +2,7 @@
 
 The order is: the public schema (the command's part), the template, then the fleet: ready schemas and
 tenants that are behind (fleet/runs.py). A schema that fails does not stop the others. Which are
-behind is found with one query for every 500; one that is not costs nothing more.
+behind is found with one query for every 100; one that is not costs nothing more.
 """
 
 import logging

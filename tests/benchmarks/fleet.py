@@ -10,206 +10,155 @@ time multiplied, and the table says so. The tenants hold this project's own tabl
 """
 
 import argparse
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 
-from tests.benchmarks.copying import copy_schema
-from tests.benchmarks.databases import Database, plain_database, settle, terrace_database
+from tests.benchmarks import fleet_floors
+from tests.benchmarks.fleet_erasing import erase_one
+from tests.benchmarks.fleet_sides import TABLES, Fleet
 from tests.benchmarks.report import Report
-from tests.benchmarks.worker import GRANTS
 
-ROOT = Path(__file__).resolve().parents[2]
-CASES = {
-    "nothing to do": ("", 300.0, 30.0),
-    "AddField with index": ("0900_field_and_index", 100.0, 15.0),
-    "RunPython over rows": ("0901_run_python", 50.0, 5.0),
-}
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A release of one migration.
+
+    Args:
+        before: the migration that all tenants have when it begins; empty for what they were made with.
+        goals: how many times faster than stock as released, and with `has_table` patched; none
+            where it is only shown.
+    """
+
+    title: str
+    migration: str
+    before: str = ""
+    goals: tuple[float, float] | None = None
+
+
+FIELD, STATEMENT, ROWS = "0900_field_and_index", "0901_run_python", "0902_row_by_row"
+ADD_FIELD = Case("AddField with index", FIELD, goals=(100.0, 15.0))
+ROW_BY_ROW = Case("RunPython, 30 rows saved one by one", ROWS, STATEMENT)
+ONE_UPDATE = Case("RunPython over 30 rows, one UPDATE", STATEMENT, FIELD, goals=(50.0, 5.0))
+CASES = (ADD_FIELD, ONE_UPDATE, ROW_BY_ROW)
+NOTHING = Case("nothing to do", "", goals=(300.0, 30.0))
 MAX_SECONDS_OF_NOTHING = 1.0
 # What a worker may have more after all tenants than after a tenth of them.
 MAX_GROWTH = 1.1
 EXECUTORS = ("standard", "multiprocessing")
-# Copies have the rows' keys and sequences that begin at 1.
-_GO_ON_COUNTING = (
-    "SELECT setval(pg_get_serial_sequence('\"{target}\".django_migrations', 'id'), 100000)"
-)
-TABLES = ["articles_article", "articles_category", "articles_tag", "django_migrations"]
 
 
-class Side:
-    """One of the processes. See tests/benchmarks/fleet_worker.py."""
-
-    def __init__(self, settings: str, database: Database, *, owns: bool) -> None:
-        environment = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": settings,
-            "DATABASE_URL": database.owner_url if owns else database.app_url,
-            "DATABASE_ADMIN_URL": database.owner_url,
-            "TERRACE_BENCH_KEY_PREFIX": f"terrace-bench-fleet-{os.getpid()}",
-            "PYTHONWARNINGS": "ignore",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.fleet_worker"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def ask(self, verb: str, **details: object) -> None:
-        """Have something done, without waiting."""
-        if self.process.stdin is None:
-            raise RuntimeError("The process has no pipes.")
-        self.process.stdin.write(json.dumps({"do": verb, **details}) + "\n")
-        self.process.stdin.flush()
-
-    def do(self, verb: str, **details: object) -> dict[str, Any]:
-        """Have something done, and wait for it."""
-        self.ask(verb, **details)
-        line = self.process.stdout.readline() if self.process.stdout else ""
-        if not line:
-            raise RuntimeError(f"The process stopped at {verb!r}. Its error is above.")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        """End the process."""
-        if self.process.stdin is not None and not self.process.stdin.closed:
-            self.process.stdin.close()
-        self.process.wait(timeout=60)
-
-
-class Fleet:
-    """Both sides, with as many tenants each."""
-
-    def __init__(self, stack: ExitStack, tenants: int) -> None:
-        self.tenants = tenants
-        self.stack = stack
-        self.database = stack.enter_context(terrace_database("bench_fleet_terrace"))
-        self.stock_database = stack.enter_context(
-            plain_database("bench_fleet_stock", extensions_in="extensions")
-        )
-        self.terrace = self.another()
-        self.stock = Side("tests.benchmarks.stock.settings_fleet", self.stock_database, owns=True)
-        stack.callback(self.stock.close)
-        self.houses = self._grow(self.terrace, self.database, GRANTS, leaf())
-        self.stock_houses = self._grow(self.stock, self.stock_database, "", leaf())
-
-    def another(self) -> Side:
-        """One more process of Terrace."""
-        side = Side("tests.benchmarks.fleet_settings", self.database, owns=False)
-        self.stack.callback(side.close)
-        return side
-
-    def _grow(self, side: Side, database: Database, grants: str, start: str) -> list[str]:
-        first = side.do("prepare", leaf=start)["schema"]
-        schemas: list[str] = side.do("add", number=self.tenants)["schemas"]
-        app = urlsplit(database.app_url).username
-        with psycopg.connect(database.owner_url, autocommit=True) as connection:
-            if grants:
-                for schema in schemas:
-                    connection.execute(f'CREATE ROLE "{schema}"'.encode())
-                grants = grants.replace("{app}", f'"{app}"')
-                grants += '; REVOKE ALL ON "{target}".django_migrations FROM "{target}"'
-            then = f"{grants}; {_GO_ON_COUNTING}" if grants else _GO_ON_COUNTING
-            copy_schema(connection, source=first, targets=schemas, then=then)
-        settle(database)
-        return [first, *schemas]
-
-
-def leaf() -> str:
-    """The newest of the project's own migrations of `articles`."""
-    folder = ROOT / "tenant_apps" / "articles" / "migrations"
-    return max(path.stem for path in folder.glob("[0-9]*.py"))
-
-
-def measure_stock(fleet: Fleet, name: str, sample: int, taken: list[int]) -> dict[str, float]:
+def measure_stock(fleet: Fleet, name: str, sample: int) -> dict[str, float]:
     """Seconds a tenant, by executor and patch, of tenants that nobody has touched before."""
     found = {}
+    begin = 1
     for patched in (False, True):
         fleet.stock.do("patch", is_patched=patched)
         for executor in EXECUTORS:
-            begin = taken[0]
-            taken[0] += sample
             chosen = fleet.stock_houses[begin : begin + sample]
+            begin += sample
             key = f"{'patched' if patched else 'released'} {executor}"
             answer = fleet.stock.do("run", schemas=chosen, executor=executor, name=name)
             found[key] = answer["a_tenant"]
     return found
 
 
-def compare(fleet: Fleet, report: Report, sample: int) -> None:
-    """The three cases, Terrace over all and stock over a sample."""
+def compare(fleet: Fleet, report: Report, sample: int) -> dict[str, dict[str, float]]:
+    """Each case, Terrace over all and stock over a sample.
+
+    Returns:
+        By case, stock's seconds for all tenants by the faster executor: released and patched.
+    """
     rows: list[Sequence[object]] = []
-    order = ["AddField with index", "RunPython over rows", "nothing to do"]
-    taken = [1]
+    found = {}
     fleet.stock.do("patch", is_patched=True)
-    for case in order:
-        name, of_released, of_patched = CASES[case]
-        taken[0] = 1
-        if case == "RunPython over rows":
-            _settle_sample(fleet, sample, "0900_field_and_index")
-        if name:
-            stock = measure_stock(fleet, name, sample, taken)
-            taken_seconds = fleet.terrace.do("migrate", name=name)
-        else:
-            fleet.terrace.do("migrate")  # what else there is; then nothing is left
-            _settle_sample(fleet, sample, "")
-            stock = measure_stock(fleet, name, sample, [1])
-            runs = [fleet.terrace.do("migrate")["seconds"] for _ in range(5)]
-            taken_seconds = {"seconds": sorted(runs)[2], "ended": "", "worker_mib": 0.0}
-        if taken_seconds["ended"]:
-            raise RuntimeError(f"{case}: {taken_seconds}")
-        seconds = taken_seconds["seconds"]
-        best = {
-            kind: min(value for key, value in stock.items() if key.startswith(kind))
-            for kind in ("released", "patched")
-        }
-        ratios = {kind: value * fleet.tenants / seconds for kind, value in best.items()}
-        rows.append(
-            (
-                case,
-                f"{seconds:.2f}",
-                *(f"{stock[key] * fleet.tenants:.0f}" for key in sorted(stock, reverse=True)),
-                f"{ratios['released']:.0f}",
-                f"{ratios['patched']:.1f}",
-                f"{taken_seconds['worker_mib']:.0f}",
-            )
-        )
-        headers = [
-            f"{fleet.tenants} tenants, s", "Terrace", *sorted(stock, reverse=True),
-            "× released", "× patched", "worker MiB",
-        ]  # fmt: skip
-        report.goal(
-            f"{case}: times faster than released", ratios["released"],
-            f"at least {of_released:g}", ratios["released"] >= of_released,
-        )  # fmt: skip
-        report.goal(
-            f"{case}: times faster than patched", ratios["patched"],
-            f"at least {of_patched:g}", ratios["patched"] >= of_patched,
-        )  # fmt: skip
-        if not name:
-            report.goal(
-                f"{case}, s", seconds, f"under {MAX_SECONDS_OF_NOTHING:g} s",
-                seconds < MAX_SECONDS_OF_NOTHING,
-            )  # fmt: skip
+    for case in CASES:
+        if case.before:
+            _settle_sample(fleet, sample, case.before)
+        stock = measure_stock(fleet, case.migration, sample)
+        answer = fleet.terrace.do("migrate", name=case.migration)
+        found[case.title] = _judge(fleet, report, case, answer, stock, rows)
+    fleet.terrace.do("migrate")  # what else there is; then nothing is left
+    _settle_sample(fleet, sample, "")
+    stock = measure_stock(fleet, "", sample)
+    runs = sorted(
+        (fleet.terrace.do("migrate") for _ in range(5)), key=lambda answer: answer["seconds"]
+    )
+    found[NOTHING.title] = _judge(fleet, report, NOTHING, runs[2], stock, rows)
+    seconds = runs[2]["seconds"]
+    met = seconds < MAX_SECONDS_OF_NOTHING
+    report.goal("nothing to do, s", seconds, f"under {MAX_SECONDS_OF_NOTHING:g} s", met)
     report.say(
         f"Terrace: all {fleet.tenants} tenants. Stock: {sample} of its {fleet.tenants} by each "
         "executor, a tenant's time × tenants."
     )
-    report.table(headers, rows)
+    report.table(
+        [
+            f"{fleet.tenants} tenants, s", "Terrace", *sorted(stock, reverse=True),
+            "× released", "× patched", "worker MiB",
+        ],
+        rows,
+    )  # fmt: skip
+    return found
+
+
+def _judge(
+    fleet: Fleet,
+    report: Report,
+    case: Case,
+    answer: dict[str, Any],
+    stock: dict[str, float],
+    rows: list[Sequence[object]],
+) -> dict[str, float]:
+    """A line of the table, and the goals."""
+    if answer["ended"]:
+        raise RuntimeError(f"{case.title}: {answer}")
+    best = {
+        kind: fleet.tenants * min(value for key, value in stock.items() if key.startswith(kind))
+        for kind in ("released", "patched")
+    }
+    ratios = {kind: seconds / answer["seconds"] for kind, seconds in best.items()}
+    rows.append(
+        (
+            case.title,
+            f"{answer['seconds']:.2f}",
+            *(f"{stock[key] * fleet.tenants:.0f}" for key in sorted(stock, reverse=True)),
+            f"{ratios['released']:.0f}",
+            f"{ratios['patched']:.1f}",
+            f"{answer['worker_mib']:.0f}",
+        )
+    )
+    for (kind, ratio), least in zip(ratios.items(), case.goals or (), strict=False):
+        name = f"{case.title}: times faster than {kind}"
+        report.goal(name, ratio, f"at least {least:g}", ratio >= least)
+    return best
+
+
+def show_floors(fleet: Fleet, report: Report, stock: dict[str, dict[str, float]]) -> None:
+    """What PostgreSQL alone takes: the ratios here are the highest that there can be."""
+    rows = []
+    for case, seconds in (
+        (ADD_FIELD, fleet_floors.add_field(fleet)),
+        (ONE_UPDATE, fleet_floors.update_at_once(fleet)),
+        (ROW_BY_ROW, fleet_floors.save_row_by_row(fleet)),
+    ):
+        at_most = {kind: best / seconds for kind, best in stock[case.title].items()}
+        rows.append(
+            (
+                case.title,
+                f"{seconds:.2f}",
+                f"{at_most['released']:.0f}",
+                f"{at_most['patched']:.1f}",
+            )
+        )
+    report.table(["the same statements, bare", "s", "× released", "× patched"], rows)
 
 
 def _settle_sample(fleet: Fleet, sample: int, name: str) -> None:
@@ -222,8 +171,8 @@ def _settle_sample(fleet: Fleet, sample: int, name: str) -> None:
 def break_three(fleet: Fleet, report: Report) -> None:
     """A lock held, a missing table, bad data: three are named, mended and resumed."""
     locked, missing, bad = (fleet.houses[n] for n in (100 % fleet.tenants, 7, 13))
-    name = "0902_check"
-    fleet.terrace.do("migrate", name="0901_run_python")
+    name = "0903_check"
+    fleet.terrace.do("migrate", name=ROWS)
     with psycopg.connect(fleet.database.owner_url, autocommit=True) as connection:
         connection.execute(
             f'ALTER TABLE "{missing}".articles_article RENAME TO articles_lost'.encode()
@@ -266,7 +215,7 @@ def _has_bigint_key(connection: psycopg.Connection[Any], schema: str) -> bool:
 
 def kill_in_the_middle(fleet: Fleet, report: Report) -> None:
     """kill -9 of the whole run when some are done; resumed, none twice, none half."""
-    name = "0903_killed"
+    name = "0904_killed"
     kinds = fleet.terrace.do("hashes", tables=TABLES)["different"]
     victim = fleet.another()
     victim.do("hashes", tables=["articles_tag"])  # it has started
@@ -296,7 +245,7 @@ def kill_in_the_middle(fleet: Fleet, report: Report) -> None:
 
 def measure_memory(fleet: Fleet, report: Report) -> None:
     """A worker's peak after a tenth of the tenants, and after the others."""
-    name = "0904_memory"
+    name = "0905_memory"
     tenth = fleet.houses[: fleet.tenants // 10]
     few = fleet.another().do("migrate", name=name, only=tenth)["worker_mib"]
     many = fleet.another().do("migrate", name=name)["worker_mib"]
@@ -321,11 +270,12 @@ def main() -> int:
     report = Report("fleet")
     with ExitStack() as stack:
         fleet = Fleet(stack, tenants)
-        compare(fleet, report, sample)
-        fleet.terrace.do("migrate", name="0901_run_python")
+        stock = compare(fleet, report, sample)
         break_three(fleet, report)
         kill_in_the_middle(fleet, report)
         measure_memory(fleet, report)
+        erase_one(fleet, report)
+        show_floors(fleet, report, stock)
     return report.finish()
 
 

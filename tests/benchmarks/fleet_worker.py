@@ -98,6 +98,41 @@ class Terrace:
                 counts[number] = counts.get(number, 0) + 1
         return {"counts": counts}
 
+    def plant(self, schema: str) -> dict[str, Any]:
+        """Files, keys of the cache, a session and tasks that wait, for one tenant."""
+        from importlib import import_module
+
+        from django.core.cache import cache
+        from django.core.files.base import ContentFile
+        from django.core.files.storage import default_storage
+
+        from shared_apps.tenants import context
+        from shared_apps.tenants.models import Tenant
+        from tests.benchmarks.fairness_tasks import quiet
+
+        tenant = Tenant.objects.get(schema_name=schema)
+        with context.run_in(tenant):
+            for number in range(20):
+                default_storage.save(f"photos/{number}.bin", ContentFile(b"x" * 10_000))
+                cache.set(f"benchmark-{number}", "x" * 100)
+            session = import_module(settings.SESSION_ENGINE).SessionStore()
+            session["cart"] = [1, 2, 3]
+            session.save()
+            for _ in range(50):
+                quiet.delay(0.0)
+        return {"uuid": tenant.uuid.hex}
+
+    def erase(self, schema: str) -> dict[str, Any]:
+        """One tenant, for good: how long it took, and its certificate."""
+        from shared_apps.tenants import lifecycle
+        from shared_apps.tenants.models import Tenant
+
+        tenant = Tenant.objects.get(schema_name=schema)
+        begun = perf_counter()
+        lifecycle.erase_tenant(tenant=tenant, reason="benchmark", by="benchmark", force=True)
+        seconds = perf_counter() - begun
+        return {"seconds": seconds, "certificate": lifecycle.certificate_of(tenant).as_json()}
+
     def hashes(self, tables: list[str]) -> dict[str, Any]:
         """How many different readings of these tables there are over the fleet."""
         from shared_apps.tenants.fleet.detection import table_hashes

@@ -10,8 +10,9 @@ from shared_apps.tenants.models import ReadySchema, Status, Tenant
 from shared_apps.tenants.postgresql.catalogue import MIGRATIONS_TABLE, PsycopgConnection
 from shared_apps.tenants.schemas import OWNER, owner_transaction
 
-# Schemas in one query: a plan of thousands of parts takes longer to make than to run.
-_CHUNK: Final = 500
+# Schemas in one query: a plan of many parts takes longer to make than to run (1,000 schemas, 500 at
+# a time: 0.17 s, 100 at a time: 0.13 s).
+_CHUNK: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def members() -> list[Member]:
 def applied_hashes(names: Sequence[str]) -> dict[str, str]:
     """A hash of what each schema has applied; a schema without a migrations table is left out.
 
-    Runs in: each schema's `django_migrations`, as the owner, in one query for 500 of them.
+    Runs in: each schema's `django_migrations`, as the owner, in one query for 100 of them.
     """
     hashes: dict[str, str] = {}
     with owner_transaction() as connection:
@@ -73,6 +74,9 @@ def table_hashes(names: Iterable[str], tables: Sequence[str]) -> dict[str, str]:
     """
     with owner_transaction() as connection:
         connection.execute("SET LOCAL search_path = pg_catalog")
+        # A few tables of each schema: without these the catalogue of all tables is read whole.
+        connection.execute("SET LOCAL enable_hashjoin = off")
+        connection.execute("SET LOCAL enable_mergejoin = off")
         rows = connection.execute(
             _TABLE_HASHES, {"schemas": list(names), "tables": list(tables)}
         ).fetchall()
@@ -99,33 +103,54 @@ def _hashes(connection: PsycopgConnection, names: Sequence[str]) -> dict[str, st
     return {name: digest or "" for name, digest in connection.execute(query).fetchall()}
 
 
-# Everything by name; NOT NULL stands with its column. The schema's own name is taken out of texts
-# that carry it: search_path is pg_catalog, so each text does.
+# Everything by name; NOT NULL stands with its column. Constraints and indexes by the names of their
+# columns, which is what a migration finds them by: PostgreSQL's texts of them cost twice as much.
+# The schema's own name is taken out of texts that carry it: search_path is pg_catalog, so each does.
 _TABLE_HASHES: LiteralString = r"""
     WITH named AS MATERIALIZED (
         SELECT n.nspname, c.oid, c.relname, c.relkind, c.relacl::text AS acl,
                pg_get_userbyid(c.relowner) AS owner
           FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
          WHERE c.relname = ANY(%(tables)s) AND n.nspname = ANY(%(schemas)s)
+    ), with_columns AS MATERIALIZED (
+        SELECT t.oid, t.nspname, t.relname,
+               array_agg(a.attname ORDER BY a.attnum) AS columns,  -- dropped ones too, so by number
+               string_agg(
+                   concat_ws(' ', a.attname, a.atttypid::regtype, a.atttypmod, a.attnotnull,
+                       a.attidentity, a.attgenerated,
+                       CASE WHEN a.atthasdef THEN
+                           (SELECT replace(pg_get_expr(d.adbin, d.adrelid), t.nspname || '.', '')
+                              FROM pg_attrdef AS d
+                             WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) END),
+                   E'\n' ORDER BY a.attname) FILTER (WHERE NOT a.attisdropped) AS part
+          FROM named AS t JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0
+         GROUP BY t.oid, t.nspname, t.relname
     ), parts AS (
         SELECT nspname, relname || ' ' || relkind::text || ' ' || owner || ' '
                || coalesce(replace(acl, nspname, ''), '') AS part
           FROM named
         UNION ALL
-        SELECT t.nspname, concat_ws(' ', t.relname, a.attname, format_type(a.atttypid, a.atttypmod),
-                   a.attnotnull, a.attidentity, a.attgenerated,
-                   replace(pg_get_expr(d.adbin, d.adrelid), t.nspname || '.', ''))
-          FROM named AS t
-          JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
-          LEFT JOIN pg_attrdef AS d ON d.adrelid = t.oid AND d.adnum = a.attnum
+        SELECT nspname, relname || ' ' || part FROM with_columns
         UNION ALL
-        SELECT t.nspname, concat_ws(' ', t.relname, o.conname, o.convalidated,
-                   replace(pg_get_constraintdef(o.oid), t.nspname || '.', ''))
-          FROM named AS t JOIN pg_constraint AS o ON o.conrelid = t.oid AND o.contype NOT IN ('t', 'n')
+        SELECT t.nspname, concat_ws(' ', t.relname, o.conname, o.contype, o.convalidated,
+                   o.condeferrable, o.condeferred, o.confdeltype,
+                   (SELECT string_agg(t.columns[k.number], ',' ORDER BY k.place)
+                      FROM unnest(o.conkey) WITH ORDINALITY AS k (number, place)),
+                   (SELECT relname FROM pg_class WHERE oid = o.confrelid),
+                   CASE WHEN o.contype IN ('c', 'x') THEN
+                       replace(pg_get_constraintdef(o.oid), t.nspname || '.', '') END)
+          FROM with_columns AS t
+          JOIN pg_constraint AS o ON o.conrelid = t.oid AND o.contype NOT IN ('t', 'n')
         UNION ALL
-        SELECT t.nspname, concat_ws(' ', i.indisvalid,
-                   replace(pg_get_indexdef(i.indexrelid), t.nspname || '.', ''))
-          FROM named AS t JOIN pg_index AS i ON i.indrelid = t.oid
+        SELECT t.nspname, concat_ws(' ', t.relname, c.relname, i.indisunique, i.indisprimary,
+                   i.indisvalid, i.indoption,
+                   (SELECT string_agg(t.columns[k.number], ',' ORDER BY k.place)
+                      FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place)),
+                   CASE WHEN i.indexprs IS NOT NULL OR i.indpred IS NOT NULL THEN
+                       replace(pg_get_indexdef(i.indexrelid), t.nspname || '.', '') END)
+          FROM with_columns AS t
+          JOIN pg_index AS i ON i.indrelid = t.oid
+          JOIN pg_class AS c ON c.oid = i.indexrelid
     )
     SELECT nspname, md5(string_agg(part, E'\n' ORDER BY part)) FROM parts GROUP BY nspname
 """

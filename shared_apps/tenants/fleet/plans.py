@@ -9,7 +9,9 @@ from django.contrib.postgres import operations as postgres_operations
 from django.db import migrations
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.models import ModelOperation
 from django.db.migrations.state import ModelState, ProjectState
+from django.db.migrations.utils import resolve_relation
 
 Key = tuple[str, str]
 
@@ -103,7 +105,7 @@ class Plan:
     """The steps of one group, in the order in which Django runs them.
 
     Args:
-        tables: names of the tables that the steps may touch, in any tenant.
+        tables: names of the tables whose shape the replayed steps hang on, in any tenant.
         marks: squashed migrations that are only to be marked as applied.
     """
 
@@ -148,11 +150,10 @@ class Planner:
         for migration, before, after in self._states():
             if migration not in chosen:
                 continue
-            steps.append(
-                Step(migration, backwards, _why_run(migration, before, after, backwards=backwards))
-            )
-            tables |= _tables_near(migration.app_label, before)
-            tables |= _tables_near(migration.app_label, after)
+            why_run = _why_run(migration, before, after, backwards=backwards)
+            steps.append(Step(migration, backwards, why_run))
+            if not why_run:  # what runs in each tenant looks at that tenant's own tables
+                tables |= _tables_near(migration, before, after)
         if backwards:
             order = [migration for migration, _ in self._plan]
             steps.sort(key=lambda step: order.index(step.migration))
@@ -276,32 +277,94 @@ def _is_called(field: Any) -> bool:
 
 # --- Which tables they touch -----------------------------------------------------------------------
 
+# What these send hangs on the model's own table alone, and on what a new field refers to.
+_OF_ONE_TABLE: Final = (
+    migrations.AddConstraint,
+    migrations.AddField,
+    migrations.AddIndex,
+    migrations.AlterConstraint,
+    migrations.AlterIndexTogether,
+    migrations.AlterModelTableComment,
+    migrations.AlterUniqueTogether,
+    migrations.CreateModel,
+    migrations.RemoveConstraint,
+    migrations.RemoveIndex,
+    migrations.RenameIndex,
+    postgres_operations.AddConstraintNotValid,
+    postgres_operations.ValidateConstraint,
+)
+_OF_THE_STATE_ALONE: Final = (migrations.AlterModelManagers, migrations.AlterModelOptions)
 
-def _tables_near(app_label: str, state: ProjectState) -> set[str]:
-    """The app's tables, those that they refer to, and those that refer to them."""
+
+def _tables_near(migration: Any, before: ProjectState, after: ProjectState) -> set[str]:
+    """The tables, by name, whose shape a replayed migration's record hangs on.
+
+    An index or a new field looks at its own table and at what the field refers to. Whatever else
+    names a model may look at the tables that refer to it, too; raw SQL at any of the app's.
+    """
+    label = migration.app_label
     found: set[str] = set()
-    referred: set[tuple[str, str]] = set()
-    for key, model in state.models.items():
-        targets = set(_referred_to(model))
-        if key[0] == app_label:
-            found |= _tables_of(model)
-            referred |= targets
-        elif any(label == app_label for label, _ in targets):
-            found |= _tables_of(model)
-    for key in referred & state.models.keys():
+    for operation in _flattened(migration.operations):
+        if isinstance(operation, _OF_THE_STATE_ALONE):
+            continue
+        names = _models_named(operation)
+        for state in (before, after):
+            if not names:
+                found |= _tables_around({key for key in state.models if key[0] == label}, state)
+            elif isinstance(operation, _OF_ONE_TABLE):
+                found |= _own_tables({(label, name) for name in names}, state)
+                found |= _own_tables(set(_targets_of(operation, label, names)), state)
+            else:
+                found |= _tables_around({(label, name) for name in names}, state)
+    return found
+
+
+def _models_named(operation: Operation) -> set[str]:
+    """The lower-case names of the models that an operation is about; none for raw SQL."""
+    names: tuple[str, ...] = ("model_name",)  # a field's operation has the field's name as `name`
+    if isinstance(operation, ModelOperation):
+        names = ("name", "old_name", "new_name")
+    return {str(getattr(operation, name)).lower() for name in names if hasattr(operation, name)}
+
+
+def _own_tables(keys: set[Key], state: ProjectState) -> set[str]:
+    """The models' tables, those of their many-to-many fields too."""
+    found: set[str] = set()
+    for key in keys & state.models.keys():
         found |= _tables_of(state.models[key])
     return found
 
 
-def _referred_to(model: ModelState) -> Iterator[tuple[str, str]]:
-    """(app label, model name) of what the model's fields refer to."""
+def _targets_of(operation: Operation, label: str, names: set[str]) -> Iterator[Key]:
+    """The models that a new field, or a new model's fields, refer to."""
+    fields = [getattr(operation, "field", None), *dict(getattr(operation, "fields", [])).values()]
+    for field in fields:
+        for name in names:
+            yield from _referred_to_by(field, (label, name))
+
+
+def _tables_around(keys: set[Key], state: ProjectState) -> set[str]:
+    """The models' tables, those that they refer to, and those that refer to them."""
+    found = _own_tables(keys, state)
+    for key, model in state.models.items():
+        targets = set(_referred_to(key, model))
+        if key in keys:
+            found |= _own_tables(targets, state)
+        elif targets & keys:
+            found |= _tables_of(model)
+    return found
+
+
+def _referred_to(key: Key, model: ModelState) -> Iterator[Key]:
+    """(app label, lower-case model name) of what the model's fields refer to."""
     for field in model.fields.values():
-        target = getattr(getattr(field, "remote_field", None), "model", None)
-        if isinstance(target, str) and "." in target:
-            label, _, name = target.lower().partition(".")
-            yield label, name
-        elif target is not None and not isinstance(target, str):
-            yield target._meta.app_label, target._meta.model_name
+        yield from _referred_to_by(field, key)
+
+
+def _referred_to_by(field: Any, owner: Key) -> Iterator[Key]:
+    target = getattr(getattr(field, "remote_field", None), "model", None)
+    if target is not None:
+        yield resolve_relation(target, *owner)
 
 
 def _tables_of(model: ModelState) -> set[str]:

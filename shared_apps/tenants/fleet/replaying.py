@@ -129,6 +129,9 @@ def _preamble(schema_name: str, job: Job) -> list[str]:
     return [
         f"SET LOCAL search_path = {path.as_string()}",
         f"SET LOCAL lock_timeout = {job.lock_timeout_ms}",
+        # No wait for the disk: DDL and mark come back together or not at all, and the ledger, whose
+        # own commit waits for all that came before it, is written afterwards.
+        "SET LOCAL synchronous_commit = off",
         f"SELECT pg_advisory_xact_lock({schema_lock_key(schema_name)})",
     ]
 
@@ -165,14 +168,27 @@ def _mark(mark: tuple[str, str, str]) -> str:
 
 def _is_marked(connection: Any, schema_name: str, record: Record) -> bool:
     """Whether the migrations table says already what this record would make it say."""
-    if not record.marks:
-        return False
-    kind, app, name = record.marks[-1]
-    table = sql.Identifier(schema_name, MIGRATIONS_TABLE).as_string()
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT FROM {table} WHERE app = %s AND name = %s", [app, name])
-        is_there: bool = cursor.rowcount > 0
-    return is_there == (kind == APPLIED)
+        cursor.execute(_marked_query(record, schema_name))
+        (is_marked,) = cursor.fetchone()
+    return bool(is_marked)
+
+
+def _marked_query(record: Record, *schema: str) -> str:
+    """Asks that, in the schema that is named or set."""
+    if not record.marks:
+        return "SELECT false"
+    kind, app, name = record.marks[-1]
+    return (
+        sql.SQL("SELECT {there} EXISTS (SELECT FROM {table} WHERE app = {app} AND name = {name})")
+        .format(
+            there=sql.SQL("" if kind == APPLIED else "NOT"),
+            table=sql.Identifier(*schema, MIGRATIONS_TABLE),
+            app=app,
+            name=name,
+        )
+        .as_string()
+    )
 
 
 def _send(connection: Any, statements: Sequence[str]) -> None:
@@ -206,8 +222,6 @@ def _run(
     note_done: Callable[[HalfDone], None],
 ) -> None:
     """Run a migration's operations with the states that were rendered for all."""
-    if _is_marked(connection, schema_name, record):
-        return
 
     def note(key: tuple[str, str], count: int) -> None:
         half_done[key] = count
@@ -219,7 +233,8 @@ def _run(
         if step.atomic:
             # A statement of search_path before each query would double a data migration's trips.
             with editor_class(connection, atomic=True) as editor, connection.path_set_by_hand():
-                _begin(connection, schema_name, job)
+                if _begin(connection, schema_name, job, record):
+                    return
                 _run_operations(job, step, editor)
                 _write_marks(connection, record)
                 # What Django's editor would run at its end, while the path is still ours.
@@ -227,7 +242,7 @@ def _run(
                 editor.deferred_sql.clear()
                 for statement in deferred:
                     editor.execute(statement, None)
-        else:
+        elif not _is_marked(connection, schema_name, record):
             with _patience(connection, job):
                 with editor_class(connection, atomic=False) as editor:
                     _run_operations(job, step, editor)
@@ -245,10 +260,21 @@ def _run_operations(job: Job, step: Step, editor: Any) -> None:
     )
 
 
-def _begin(connection: Any, schema_name: str, job: Job) -> None:
+def _begin(connection: Any, schema_name: str, job: Job, record: Record) -> bool:
+    """Lock and set the transaction that has begun, in one round trip.
+
+    Returns:
+        Whether another process has made this record's marks meanwhile.
+    """
+    statements = [*_preamble(schema_name, job), _marked_query(record)]
+    messages = statements if settings.TERRACE_DDL_ONE_BY_ONE else [";\n".join(statements)]
     with connection.cursor() as cursor:
-        for statement in _preamble(schema_name, job):
-            cursor.execute(statement)
+        for message in messages:
+            cursor.execute(message)
+        while cursor.nextset():
+            pass
+        (is_marked,) = cursor.fetchone()
+    return bool(is_marked)
 
 
 def _write_marks(connection: Any, record: Record) -> None:

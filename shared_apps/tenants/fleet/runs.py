@@ -223,6 +223,7 @@ class _Round:
         self.rules = rules
         self.observer = observer
         self.result = result
+        self._ended = {*result.done, *result.failed}
         self._unwritten: list[Outcome] = []
         self._written_at = time.monotonic()
 
@@ -235,8 +236,7 @@ class _Round:
                 self._migrate_group(group)
         finally:
             self._write(at_once=True)
-        ended = {*self.result.done, *self.result.failed}
-        self.result.left += [m.schema_name for m in everybody if m.schema_name not in ended]
+        self.result.left += [m.schema_name for m in everybody if not self._has_ended(m)]
 
     def may_go_on(self) -> bool:
         """Whether there have not been too many failures."""
@@ -386,15 +386,12 @@ class _Round:
     def _has_ended(self, member: Member) -> bool:
         return member.schema_name in self._ended
 
-    @property
-    def _ended(self) -> set[str]:
-        return {*self.result.done, *self.result.failed}
-
     def _any_done(self, chosen: Sequence[Member]) -> bool:
         done = set(self.result.done)
         return any(member.schema_name in done for member in chosen)
 
     def _end(self, outcome: Outcome) -> None:
+        self._ended.add(outcome.schema_name)
         if outcome.error:
             self.result.failed[outcome.schema_name] = outcome.error
         else:

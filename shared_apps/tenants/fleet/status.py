@@ -59,7 +59,7 @@ class FleetStatus:
 def fleet_status() -> FleetStatus:
     """Read the state of the whole fleet.
 
-    Runs in: the public schema and each tenant's migrations table, as the owner, in a query for 500.
+    Runs in: the public schema and each tenant's migrations table, as the owner, in a query for 100.
     """
     fleet = members()
     names = [member.schema_name for member in fleet]

@@ -1,10 +1,9 @@
 from django.db import migrations
+from django.db.models.functions import Length
 
 
 def measure(apps, schema_editor):
-    for article in apps.get_model("articles", "Article").objects.all():
-        article.bench = len(article.title)
-        article.save(update_fields=["bench"])
+    apps.get_model("articles", "Article").objects.update(bench=Length("title"))
 
 
 class Migration(migrations.Migration):

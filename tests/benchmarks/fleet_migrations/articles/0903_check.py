@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("articles", "0901_run_python")]
+    dependencies = [("articles", "0902_row_by_row")]
     operations = [
         migrations.AddConstraint(
             "article",

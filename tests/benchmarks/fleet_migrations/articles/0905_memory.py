@@ -6,7 +6,7 @@ def nothing(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("articles", "0903_killed")]
+    dependencies = [("articles", "0904_killed")]
     operations = [
         migrations.RunPython(nothing, migrations.RunPython.noop),
         migrations.AddIndex("article", models.Index(fields=["bench_text"], name="bench_text_of")),
