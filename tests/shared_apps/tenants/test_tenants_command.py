@@ -28,6 +28,7 @@ from tenant_apps.users import membership
 from tenant_apps.users.models import Role, User
 from tests.isolation.probe.models import Note
 from tests.shared_apps.tenants.conftest import TenantMaker
+from tests.shared_apps.tenants.tasks.sample_tasks import tell
 
 WHY = "--reason=they asked"
 
@@ -626,13 +627,19 @@ def test_doctor_finds_that_beat_is_gone(initech: Tenant, beat: None) -> None:
     assert "ever" in found_by_doctor(initech)["periodic tasks"]
 
 
-def test_doctor_finds_a_full_lane(
-    initech: Tenant, beat: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lanes, "count_messages", lambda tenant: 1)
+def test_doctor_finds_a_full_lane(initech: Tenant, beat: None) -> None:
+    def publish(number: int) -> None:
+        with context.run_in(initech), tell.app.connection_for_write() as broker:
+            for _ in range(number):
+                tell.apply_async(["x"], connection=broker)
+
+    publish(1)
     assert found_by_doctor(initech) == {}
-    monkeypatch.setattr(lanes, "count_messages", lambda tenant: doctor.MANY_MESSAGES)
-    assert "1000 tasks wait" in found_by_doctor(initech)["tasks"]
+    publish(doctor.MANY_MESSAGES - 1)
+    try:
+        assert "1000 tasks wait" in found_by_doctor(initech)["tasks"]
+    finally:
+        lanes.forget_messages(initech.uuid)
 
 
 def test_doctor_has_nothing_to_check_of_the_erased(initech: Tenant) -> None:
