@@ -92,7 +92,7 @@ class WorkspaceForm(PlainForm):
             attrs={
                 "autocomplete": "organization",
                 "hx-get": reverse_lazy("front_door:address"),
-                "hx-trigger": "input changed delay:300ms",
+                "hx-trigger": "input changed delay:300ms, typed-before",
                 "hx-target": "#address-field",
                 "hx-swap": "outerHTML",
                 "hx-sync": "this:replace",

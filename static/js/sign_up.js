@@ -13,6 +13,13 @@ if (form) {
     if (event.target.name === "name" && isChosen) event.preventDefault();
   });
 
+  // What was typed before this script was there: no key will tell of it.
+  const name = form.querySelector("[name=name]");
+  const suggest = () => {
+    if (name.value && !isChosen) name.dispatchEvent(new CustomEvent("typed-before"));
+  };
+  document.body.addEventListener("htmx:load", suggest, { once: true });
+
   // What was said of the last address is not true of this one.
   form.addEventListener("htmx:afterSwap", ({ target }) => {
     if (target.id !== "address-word") return;

@@ -57,7 +57,6 @@ def test_visitor_signs_up_and_is_inside(
     page.get_by_role("button", name="Go on").click()
 
     name, address = page.get_by_label("Name of the workspace"), page.get_by_label("Address")
-    page.wait_for_load_state()  # nobody listens to what is typed before
     name.press_sequentially(f"Ann's Books {theme}")
     expect(address).to_have_value(f"anns-books-{theme}")
     expect(page.get_by_text(f"anns-books-{theme}.localhost is free")).to_be_visible()
@@ -86,6 +85,20 @@ def test_visitor_signs_up_and_is_inside(
     expect(page.get_by_role("heading", name="Your workspace")).to_be_visible()
     page.get_by_role("button", name="Create the workspace").click()
     expect(page).to_have_url(street.url("/", f"ann-{theme}"))
+
+
+def test_name_typed_before_the_scripts_came_is_suggested(street: Street, visit: VisitMaker) -> None:
+    ann = visit()
+    prove_address(ann, street, "quick@example.com")
+    page = ann.page
+    held: list[Route] = []
+    page.route(re.compile(r"/js/(?!theme\.)|htmx"), held.append)
+    page.reload(wait_until="commit")
+    page.get_by_label("Name of the workspace").fill("Quick Fingers")
+    page.unroute_all()
+    for route in held:
+        route.continue_()
+    expect(page.get_by_label("Address")).to_have_value("quick-fingers")
 
 
 @pytest.mark.parametrize(("theme", "phone"), WINDOWS)
