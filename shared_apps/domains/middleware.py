@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
@@ -42,8 +43,12 @@ class TenantMiddleware:
         placed = self._place(request)
         if isinstance(placed, HttpResponseBase):
             return placed
+        database: Any = connections[DEFAULT_DB_ALIAS]
         with _entered(placed):
             response = cast("HttpResponseBase", self.get_response(request))
+            database.overlap_next_commit = False
+            if database.commit_sent:  # no answer leaves before its transaction is kept
+                database.await_commit()
         preview_gate.mark(response, placed)
         return _keep_stream_inside(response, placed)
 
@@ -55,6 +60,15 @@ class TenantMiddleware:
             response = await cast("Awaitable[HttpResponseBase]", self.get_response(request))
         preview_gate.mark(response, placed)
         return _keep_stream_inside(response, placed)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: object, kwargs: object
+    ) -> None:
+        """Let the COMMIT of the view's transaction (ATOMIC_REQUESTS) go on while its answer is
+        rendered. `__call__` waits for it; under ASGI nobody would."""
+        if not self.is_async and DEFAULT_DB_ALIAS not in getattr(view, "_non_atomic_requests", ()):
+            database: Any = connections[DEFAULT_DB_ALIAS]
+            database.overlap_next_commit = True
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """What a view answers whose write a read-only tenant's database refused."""

@@ -103,6 +103,12 @@ def crash(request: HttpRequest) -> HttpResponse:
     raise RuntimeError("on purpose")
 
 
+def orphan(request: HttpRequest) -> HttpResponse:
+    """Says that all is well, and its COMMIT will be refused: the foreign key is checked then."""
+    Note.objects.create(text="orphan", parent_id=987_654_321)
+    return HttpResponse("well")
+
+
 def slow(request: HttpRequest) -> JsonResponse:
     """Longer than the statement's limit."""
     with connection.cursor() as cursor:
@@ -231,6 +237,7 @@ urlpatterns = [
     path("careless/notes-async", notes_async),
     path("careless/notes/<int:note_id>", note),
     path("careless/crash", crash),
+    path("careless/orphan", orphan),
     path("careless/slow", slow),
     path("careless/stream", stream),
     path("careless/stream-async", stream_async),

@@ -6,7 +6,8 @@ Two kinds of connection use it:
   message of the simple protocol with the first statement of each transaction. Both end with the
   transaction, so nothing is left on the connection, and PgBouncer in transaction mode is safe.
   A statement outside a transaction gets one of its own. A statement with a semicolon in it goes
-  over the extended protocol, which takes a single one.
+  over the extended protocol, which takes a single one. A request's COMMIT is on its way while the
+  answer is rendered (`overlap_next_commit`); nothing leaves before PostgreSQL has said yes.
 * the owner's (`owner`, settings_dict["TERRACE_OWNER"]): DDL. It keeps django-tenants' way of setting
   the search_path before each cursor, but never with `public` behind a tenant.
 
@@ -178,6 +179,8 @@ class LockedCursor(_Locked, django_tenants_base.original_backend.Cursor):  # typ
         if terrace is None:
             return super().execute(query, params, **options)
         tenant = self._ran_in = _current_tenant()
+        if terrace.commit_sent:
+            terrace.await_commit()
         if self._pgconn.transaction_status != IDLE:
             if not terrace.is_locked_to(tenant):
                 terrace.lock(tenant)
@@ -286,6 +289,9 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
         # hands it on.
         self._touched: set[str] = set()
         self._path_by_hand = False
+        # Whether the next COMMIT may be sent without waiting, and whether one is under way.
+        self.overlap_next_commit = False
+        self.commit_sent = False
         super().__init__(settings_dict, alias)
 
     # --- Choosing the schema ---------------------------------------------------------------
@@ -347,7 +353,7 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
             super()._set_autocommit(autocommit)
             return
         status = self.connection.pgconn.transaction_status
-        if status == IDLE:
+        if status == IDLE or self.commit_sent:
             return
         with self.wrap_database_errors:
             if status == UNKNOWN:
@@ -366,6 +372,8 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
             super().set_autocommit(autocommit, *args, **kwargs)
             return
         if not autocommit:
+            if self.commit_sent:
+                self.await_commit()
             self._recycle_backend()
         self.validate_no_atomic_block()
         self.close_if_health_check_failed()
@@ -414,6 +422,8 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
     def _cursor(self, name: str | None = None) -> Any:
         if self._is_owner:
             return super()._cursor(name)
+        if self.commit_sent:
+            self.await_commit()
         if not self.in_atomic_block:
             self._recycle_backend()
         # django-tenants' own _cursor would send its SET search_path.
@@ -433,6 +443,8 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
         """Whether the server still answers."""
         if self._is_owner or self.connection is None:
             return bool(super().is_usable())
+        if self.commit_sent:
+            self.await_commit()
         try:
             result = self.connection.pgconn.exec_(b"SELECT 1")
         except psycopg.Error:
@@ -478,6 +490,8 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
         Raises:
             TenantNotFound: the tenant's role is gone.
         """
+        if self.commit_sent:
+            self.await_commit()
         status = self.connection.pgconn.transaction_status
         if status == IDLE:
             self._send_lock(wanted, begin=True)
@@ -596,6 +610,9 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
     def _commit(self) -> None:
         """COMMIT over the pgconn: psycopg's own way there costs more than PostgreSQL's answer."""
         self._locked_to = None
+        if self.commit_sent:
+            self.await_commit()
+        overlap, self.overlap_next_commit = self.overlap_next_commit, False
         if self._is_owner or self.connection is None or self.queries_logged:
             super()._commit()
             return
@@ -605,26 +622,78 @@ class DatabaseWrapper(django_tenants_base.DatabaseWrapper):  # type: ignore[misc
             if status not in (INTRANS, INERROR):  # idle, busy or lost: psycopg says which
                 self.connection.commit()
                 return
+            # Who waits for the commit to do more, waits.
+            if overlap and not self.run_on_commit:
+                pgconn.send_query(b"COMMIT")
+                self.commit_sent = True
+                return
             result = pgconn.exec_(b"COMMIT")
             if result.status != ExecStatus.COMMAND_OK:
                 raise pg_errors.error_from_result(result, encoding="utf-8")
 
+    def await_commit(self) -> None:
+        """Wait for the answer to a COMMIT that is under way.
+
+        Raises:
+            django.db.Error: PostgreSQL refused it, or the connection was lost; nothing is kept.
+        """
+        with self.wrap_database_errors:
+            try:
+                result = _read_answer(self.connection.pgconn)
+            except BaseException:
+                # Cut short: nobody could tell the answer from the next statement's.
+                self.commit_sent = False
+                self.close()
+                raise
+            self.commit_sent = False
+            if result is None or self.connection.pgconn.status == ConnStatus.BAD:
+                self.errors_occurred = True
+                raise psycopg.OperationalError("The connection was lost during COMMIT.")
+            if result.status != ExecStatus.COMMAND_OK:
+                self.errors_occurred = True
+                raise pg_errors.error_from_result(result, encoding="utf-8")
+
     def _rollback(self) -> None:
         self._locked_to = None
+        self.overlap_next_commit = False
+        if self.commit_sent:
+            self.await_commit()
         super()._rollback()
 
     def close(self) -> None:
         """Close the connection, and forget what was set on it."""
         self._locked_to = None
-        super().close()
+        self.overlap_next_commit = False
+        try:
+            if self.commit_sent:
+                self.await_commit()
+        finally:
+            super().close()
 
     # --- Callbacks --------------------------------------------------------------------------------
 
     def on_commit(self, func: Any, robust: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
         """Run `func` after the commit, in the tenant it was made in."""
+        if self.commit_sent:  # outside a transaction it is called at once
+            self.await_commit()
         # Django says what is wrong with a callback that can't be called.
         carried = context.carry(func) if callable(func) else func
         super().on_commit(carried, robust)
+
+
+def _read_answer(pgconn: Any) -> Any:
+    """The last result of what was sent, None where the connection is lost. Other threads go on
+    meanwhile, which they don't in libpq's own waiting."""
+    pgconn.consume_input()
+    while pgconn.is_busy():
+        poller = select.poll()
+        poller.register(pgconn.socket, select.POLLIN)
+        poller.poll()
+        pgconn.consume_input()
+    last = None
+    while (result := pgconn.get_result()) is not None:
+        last = result
+    return last
 
 
 # The peer has closed its end (Linux); elsewhere POLLHUP says so.
