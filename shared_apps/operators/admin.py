@@ -61,7 +61,10 @@ class ReasonForm(forms.Form):
     """Asks why."""
 
     reason = forms.CharField(
-        widget=UnfoldAdminTextareaWidget, help_text="For the tenant's history.", max_length=1000
+        label="Why?",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 4}),
+        help_text="For the tenant's history.",
+        max_length=1000,
     )
 
 
@@ -260,8 +263,9 @@ class TenantAdmin(_ReadOnly, ModelAdmin):  # type: ignore[misc]
             except TenancyError as error:
                 self.message_user(request, str(error), messages.ERROR)
             else:
+                now = Status(Tenant.objects.values_list("status", flat=True).get(pk=tenant.pk))
                 self.message_user(
-                    request, f"{tenant.name}: {_in_words(verb)} done.", messages.SUCCESS
+                    request, f"{tenant.name}: {now.label.lower()} now.", messages.SUCCESS
                 )
         return None
 

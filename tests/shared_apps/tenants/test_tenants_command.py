@@ -350,6 +350,9 @@ def test_undo_previews_compares_swaps_and_comes_back(
 ) -> None:
     with pytest.raises(CommandError, match="no backup"):
         tenants("undo", "preview", "initech")
+    tenants("backup", "initech")
+    assert "every row is as it was" in tenants("undo", "preview", "initech")
+    tenants("undo", "close", "initech")
     made = as_json("backup", "initech")
     with context.run_in(initech):
         Note.objects.create(text="two")

@@ -89,7 +89,8 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(dataclasses.asdict(status), default=_as_text))
             return
-        table = Table("", "", title=f"Release {status.release[:12] or 'none yet'}")
+        title = f"Release {status.release[:12] or 'none yet'}"
+        table = Table("", "", title=title, show_header=False)
         table.add_row("tenants", str(status.tenants))
         table.add_row("ready schemas", str(status.ready))
         table.add_row("at the release", str(status.at_release))

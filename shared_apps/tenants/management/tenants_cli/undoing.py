@@ -123,6 +123,9 @@ def _diff(terminal: Terminal, options: Options, tenant: Tenant) -> None:
 def _show_differences(
     terminal: Terminal, differences: Sequence[TableDifference], **facts: Any
 ) -> None:
+    if not differences and not terminal.as_json:
+        terminal.out.write("Nothing: every row is as it was then.")
+        return
     table = Table("Table", "Added since", "Changed since", "Removed since")
     for entry in differences:
         table.add_row(entry.table, str(entry.added), str(entry.changed), str(entry.removed))
