@@ -30,7 +30,7 @@ from shared_apps.tenants.fleet.drift_schemas import (
 from shared_apps.tenants.fleet.locks import schema_lock_key
 from shared_apps.tenants.models import SchemaTemplate
 from shared_apps.tenants.postgresql.catalogue import Catalogue, PsycopgConnection, read_catalogue
-from shared_apps.tenants.schemas import owner_transaction
+from shared_apps.tenants.schemas import is_read_only, owner_transaction
 from shared_apps.tenants.template import TEMPLATE_SCHEMA
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What was mended and what was left. `is_whole`: the schema's fingerprint is the release's."""
+    """What was mended and what was left. `is_whole`: the schema is as the release says."""
 
     schema: str
     mended: tuple[SchemaDifference, ...]
@@ -142,7 +142,7 @@ def _attempt(
         after = read_schema(connection, target, reference, owner=owner)
         others = [difference for difference in present if difference not in mended]
         _require_mended(found, after, mended, others)
-        is_whole = not left and _is_whole(connection, schema, release)
+        is_whole = not left and not others and _is_whole(connection, schema, release)
     return Repaired(schema, tuple(mended), tuple(left), is_whole)
 
 
@@ -242,6 +242,7 @@ def _lines(catalogue: Catalogue) -> Lines:
 
 
 def _is_whole(connection: PsycopgConnection, schema: str, release: SchemaTemplate) -> bool:
-    if schema == TEMPLATE_SCHEMA:  # it has no role and no grants, so a fingerprint of its own
+    # The template has no role and no grants, a read-only tenant other ones: fingerprints of their own.
+    if schema == TEMPLATE_SCHEMA or is_read_only(connection, schema):
         return True
     return read_catalogue(connection, schema).describe().fingerprint == release.fingerprint

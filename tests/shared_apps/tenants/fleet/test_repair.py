@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared_apps.tenants import migrating
+from shared_apps.tenants import lifecycle, migrating
 from shared_apps.tenants.fleet import repair
 from shared_apps.tenants.fleet.drift import find_drift
 from shared_apps.tenants.fleet.drift_model import SchemaDifference
@@ -309,3 +309,11 @@ def test_neighbours_are_not_touched(initech: Tenant, plant: Planter) -> None:
         assert _column(acme, query) == [int(str(before[0])) + 1]
     finally:
         assert repair_schema(schema=acme.schema_name).is_whole
+
+
+def test_read_only_tenant_is_whole_when_it_is_mended(initech: Tenant, plant: Planter) -> None:
+    lifecycle.make_read_only(tenant=initech, reason="a test", by="tests")
+    plant("DROP INDEX articles_article_recent")
+    repaired = repair_schema(schema=initech.schema_name)
+    assert repaired.mended
+    assert repaired.is_whole
