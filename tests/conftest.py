@@ -5,6 +5,7 @@ rolled back; only provisioning tests make schemas of their own.
 """
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,13 @@ from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from shared_apps.tenants.postgresql.bootstrap import bootstrap_database
 from shared_apps.tenants.registry import OwnerDetails
+
+
+def pytest_configure() -> None:
+    """Have a suite that runs in the background hand on no deaf ear: programs that are started there
+    ignore SIGINT, and so would all that the tests start and interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

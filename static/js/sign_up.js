@@ -9,8 +9,11 @@ if (form) {
     if (event.target === addressOf()) isChosen = addressOf().value !== "";
   });
 
+  // Nor is it taken from under the fingers of somebody who is about to type one.
+  const isTheirs = () => isChosen || document.activeElement === addressOf();
+
   form.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.target.name === "name" && isChosen) event.preventDefault();
+    if (event.target.name === "name" && isTheirs()) event.preventDefault();
   });
 
   // What was typed before this script was there: no key will tell of it.
@@ -19,6 +22,10 @@ if (form) {
     if (name.value && !isChosen) name.dispatchEvent(new CustomEvent("typed-before"));
   };
   document.body.addEventListener("htmx:load", suggest, { once: true });
+  // Nor of a suggestion that came while they were in the field and left it empty.
+  form.addEventListener("focusout", ({ target }) => {
+    if (target === addressOf()) suggest();
+  });
 
   // What was said of the last address is not true of this one.
   form.addEventListener("htmx:afterSwap", ({ target }) => {
@@ -29,6 +36,6 @@ if (form) {
 
   // An older answer must not overtake what has been typed since.
   form.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.requestConfig.elt.name === "name" && isChosen) event.preventDefault();
+    if (event.detail.requestConfig.elt.name === "name" && isTheirs()) event.preventDefault();
   });
 }

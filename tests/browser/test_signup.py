@@ -92,7 +92,7 @@ def test_name_typed_before_the_scripts_came_is_suggested(street: Street, visit: 
     prove_address(ann, street, "quick@example.com")
     page = ann.page
     held: list[Route] = []
-    page.route(re.compile(r"/js/(?!theme\.)|htmx"), held.append)
+    page.route(re.compile(r"/js/(?!theme\.)|htmx"), lambda route: held.append(route))
     page.reload(wait_until="commit")
     page.get_by_label("Name of the workspace").fill("Quick Fingers")
     page.unroute_all()

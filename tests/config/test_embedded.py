@@ -181,7 +181,7 @@ def test_a_folder_in_use_names_the_process(folder: Path) -> None:
 def test_nothing_outlives_its_owner(folder: Path, number: signal.Signals) -> None:
     with _owner(folder) as (process, told), psycopg.connect(str(told["env"]["DATABASE_URL"])):
         process.send_signal(number)
-        process.wait()
+        process.wait(GONE_SECONDS)
         _wait_until_gone([int(str(pid)) for pid in told["pids"].values()])
 
 

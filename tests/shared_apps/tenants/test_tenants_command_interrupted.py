@@ -23,13 +23,6 @@ pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_SECONDS = 60.0
 WHY = "--reason=they asked"
-# manage.py, with Python's own handler: whoever runs the tests in the background ignores SIGINT.
-_MANAGE = """
-import runpy, signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.argv[0] = "manage.py"
-runpy.run_path("manage.py", run_name="__main__")
-"""
 
 
 @dataclass
@@ -55,7 +48,7 @@ class Operator:
     def type(self, *words: str) -> subprocess.Popen[str]:
         """Begin `manage.py tenants …`."""
         return subprocess.Popen(
-            [sys.executable, "-c", _MANAGE, "tenants", *words],
+            [sys.executable, "manage.py", "tenants", *words],
             cwd=ROOT,
             env=self._env,
             stdin=subprocess.DEVNULL,
