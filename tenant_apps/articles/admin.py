@@ -5,10 +5,12 @@ from typing import Any, cast
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.decorators import action, display
 
 from tenant_apps.activity.admin import TrailAdmin
-from tenant_apps.articles import permissions, publishing, sorting, writing
+from tenant_apps.articles import permissions, publishing, searching, sorting, writing
 from tenant_apps.articles.errors import ArticleError
 from tenant_apps.articles.forms import ArticleAdminForm
 from tenant_apps.articles.models import Article, Category, Tag
@@ -35,11 +37,19 @@ class ArticleAdmin(TrailAdmin):
         ("Where it is found", {"fields": ("slug", "category", "tags")}),
         (
             "State",
-            {"fields": ("author", "shown_state", "published_at", "published_by", "updated_at")},
+            {
+                "fields": (
+                    *("author", "shown_state", "published_at", "published_by", "updated_at"),
+                    "history_of_words",
+                )
+            },
         ),
     )
     add_fieldsets = ((None, {"fields": ("title", "body", "excerpt", "category", "tags")}),)
-    readonly_fields = ("author", "shown_state", "published_at", "published_by", "updated_at")
+    readonly_fields = (
+        *("author", "shown_state", "published_at", "published_by", "updated_at"),
+        "history_of_words",
+    )
     actions = ("publish", "unpublish", "archive")
     actions_submit_line = ("save_and_publish",)
 
@@ -56,8 +66,26 @@ class ArticleAdmin(TrailAdmin):
     def shown_state(self, article: Article) -> str:
         return article.get_state_display()
 
+    @display(description="Words")  # type: ignore[untyped-decorator]  # unfold has no types
+    def history_of_words(self, article: Article) -> str:
+        if article._state.adding:
+            return ""
+        address = reverse("articles:history", args=[article.pk])
+        return format_html('<a href="{}">What they were, and who changed them</a>', address)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Article]:
         return permissions.changeable_by(request.user)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Article], search_term: str
+    ) -> tuple[QuerySet[Article], bool]:
+        """By the same search as visitors', among what this person may change."""
+        if not search_term:
+            return queryset, False
+        found = searching.search_articles(
+            articles=permissions.changeable_by(request.user), query=search_term
+        )
+        return queryset.filter(pk__in=found.keys), False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return permissions.can_write(request.user)

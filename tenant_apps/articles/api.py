@@ -3,18 +3,19 @@
 from typing import Any, ClassVar, cast
 
 from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import CursorPagination, PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from tenant_apps.articles import permissions, publishing, writing
+from tenant_apps.articles import permissions, publishing, revising, searching, writing
 from tenant_apps.articles.errors import ArticleError
 from tenant_apps.articles.forms import MAX_BODY_CHARACTERS
-from tenant_apps.articles.models import Article, Category
+from tenant_apps.articles.models import Article, Category, Revision
 from tenant_apps.articles.rendering import render_markdown
 from tenant_apps.users.models import User
 
@@ -32,6 +33,16 @@ class NewestFirst(CursorPagination):
     page_size = 20
     page_size_query_param = "page_size"
     max_page_size = 100
+
+
+class BestFirst(PageNumberPagination):
+    page_size = 20
+    page_size_query_param = "page_size"
+    max_page_size = 100
+
+
+class NewestRevisionFirst(NewestFirst):
+    ordering = "-number"
 
 
 class PersonSerializer(serializers.ModelSerializer[User]):
@@ -70,6 +81,31 @@ class FullArticleSerializer(ArticleSerializer):
         return render_markdown(article.body)
 
 
+class RevisionSerializer(serializers.ModelSerializer[Revision]):
+    """A revision in a list."""
+
+    saved_by = PersonSerializer(read_only=True)
+
+    class Meta:
+        model = Revision
+        fields = ["number", "title", "excerpt", "saved_at", "saved_by", "restored_from"]
+
+
+class FullRevisionSerializer(RevisionSerializer):
+    """A revision with its text, in Markdown."""
+
+    class Meta(RevisionSerializer.Meta):
+        fields = [*RevisionSerializer.Meta.fields, "body"]
+
+
+class HitSerializer(serializers.Serializer[searching.Hit]):
+    """An article that was found, and where: HTML with the words that fit in <mark>."""
+
+    article = ArticleSerializer(read_only=True)
+    title_html = serializers.CharField(source="title", read_only=True)
+    extract_html = serializers.CharField(source="extract", read_only=True)
+
+
 class ArticleInput(serializers.Serializer[Any]):
     """What a client may say of an article."""
 
@@ -98,6 +134,10 @@ class ArticleInput(serializers.Serializer[Any]):
         return fields
 
 
+# What those who may change an article alone may see.
+_FOR_WRITERS = frozenset({"revisions", "revision", "restore"})
+
+
 class ArticleViewSet(GenericViewSet[Article]):
     """Read for all what is published; written by those whose role allows it."""
 
@@ -105,6 +145,8 @@ class ArticleViewSet(GenericViewSet[Article]):
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Article]:
+        if self.action in _FOR_WRITERS:
+            return permissions.changeable_by(self.request.user).for_page()
         articles = permissions.visible_to(self.request.user)
         if self.action == "list":
             return articles.for_list().prefetch_related("tags")
@@ -113,6 +155,20 @@ class ArticleViewSet(GenericViewSet[Article]):
     def list(self, request: Request) -> Response:
         page = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(ArticleSerializer(page, many=True).data)
+
+    @action(detail=False, methods=["get"])
+    def search(self, request: Request) -> Response:
+        """Published articles by their words (`q`), the best first."""
+        found = searching.search_articles(
+            articles=permissions.readable_by(request.user), query=request.query_params.get("q", "")
+        )
+        pages = BestFirst()
+        # Of keys: the articles themselves are loaded a page at a time.
+        keys: Any = pages.paginate_queryset(found.keys, request, self)
+        hits: Any = searching.load_hits(found, keys)
+        answer = pages.get_paginated_response(HitSerializer(hits, many=True).data)
+        answer.data["is_close"] = found.is_close
+        return answer
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(FullArticleSerializer(self.get_object()).data)
@@ -149,6 +205,29 @@ class ArticleViewSet(GenericViewSet[Article]):
     @action(detail=True, methods=["post"])
     def archive(self, request: Request, pk: str) -> Response:
         return self._step(publishing.archive_article)
+
+    @action(detail=True, methods=["get"])
+    def revisions(self, request: Request, pk: str) -> Response:
+        """What it was, the newest first; for those who may change it."""
+        pages = NewestRevisionFirst()
+        page = pages.paginate_queryset(revising.revisions_of(self.get_object()), request, self)
+        return pages.get_paginated_response(RevisionSerializer(page, many=True).data)
+
+    @action(detail=True, methods=["get"], url_path="revisions/<int:number>")
+    def revision(self, request: Request, pk: str, number: int) -> Response:
+        found = get_object_or_404(
+            self.get_object().revisions.select_related("saved_by"), number=number
+        )
+        return Response(FullRevisionSerializer(found).data)
+
+    @action(detail=True, methods=["post"], url_path="revisions/<int:number>/restore")
+    def restore(self, request: Request, pk: str, number: int) -> Response:
+        article = self.get_object()
+        get_object_or_404(article.revisions, number=number)
+        self._carried_out(
+            lambda: revising.restore_revision(article=article, number=number, by=self._user)
+        )
+        return Response(FullArticleSerializer(self.get_object()).data)
 
     def _step(self, verb: Any) -> Response:
         article = self.get_object()

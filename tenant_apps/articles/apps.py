@@ -6,6 +6,9 @@ class ArticlesConfig(AppConfig):
     verbose_name = "Articles"
 
     def ready(self) -> None:
+        from django.contrib.postgres.lookups import TrigramSimilar
+        from django.db.models import CharField
+
         from shared_apps.tenants.registry import register_exporter, register_usage_counter
         from tenant_apps.articles import exporting, selectors
         from tenant_apps.users.permissions import (
@@ -16,6 +19,8 @@ class ArticlesConfig(AppConfig):
             register_permissions,
         )
 
+        # Django registers it in django.contrib.postgres, whose app asks each connection for types.
+        CharField.register_lookup(TrigramSimilar)
         editors = (ADMIN, EDITOR)
         writers = (ADMIN, EDITOR, AUTHOR)
         register_permissions(

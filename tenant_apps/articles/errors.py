@@ -24,3 +24,7 @@ class CategoryInUse(ArticleError):
 
 class EditConflict(ArticleError):
     """Somebody else saved this article in the meantime."""
+
+
+class WordsUnmerged(ArticleError):
+    """Marks of a merge are left in the text."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from django.db.models import F
 
-from tenant_apps.articles.models import Article, Category, Tag
+from tenant_apps.articles.models import Article, Category, Revision, Tag
 
 _CHUNK = 500
 
@@ -33,5 +33,14 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
         "article-tags",
         Article.tags.through.objects.order_by("id")
         .values("article_id", tag_slug=F("tag__slug"))
+        .iterator(_CHUNK),
+    )
+    yield (
+        "article-revisions",
+        Revision.objects.order_by("id")
+        .values(
+            *("article_id", "number", "title", "excerpt", "body", "saved_at", "restored_from"),
+            saved_by_email=F("saved_by__email"),
+        )
         .iterator(_CHUNK),
     )

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from tenant_apps.articles.models import Article, Category
+from tenant_apps.articles.models.revisions import TAGS_LENGTH
 
 MAX_BODY_CHARACTERS = 200_000
 
@@ -14,10 +15,14 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
     tags = forms.CharField(
         required=False,
-        max_length=300,
+        max_length=TAGS_LENGTH,
         help_text="Words that it is found by, with commas between them.",
     )
-    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    version = forms.IntegerField(
+        min_value=1,
+        widget=forms.HiddenInput,
+        error_messages={"required": "The page is incomplete. Load it again."},
+    )
 
     class Meta:
         model = Article
@@ -45,7 +50,7 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
             "slug"
         ].help_text = "The last part of its address. Made from the title where empty."
         if self.instance._state.adding:
-            del self.fields["slug"]
+            del self.fields["slug"], self.fields["version"]
         else:
             self.fields["tags"].initial = ", ".join(tag.name for tag in self.instance.tags.all())
             self.fields["version"].initial = self.instance.version
@@ -58,7 +63,7 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         return slug.strip().lower() or self.instance.slug
 
     def tag_names(self) -> list[str]:
-        return [name.strip() for name in self.cleaned_data["tags"].split(",") if name.strip()]
+        return _tag_names(self.cleaned_data["tags"])
 
     def changes(self) -> dict[str, Any]:
         """The values of the article's own fields, for the verbs."""
@@ -96,6 +101,52 @@ class ArticleAdminForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
         """Nothing: Django's admin would write the tags beside the verb."""
 
 
+class KeptWordsForm(forms.Form):
+    """What a writer has typed so far: anything goes that could be kept, also nothing."""
+
+    title = forms.CharField(required=False, max_length=200, strip=False)
+    excerpt = forms.CharField(required=False, max_length=300, strip=False)
+    body = forms.CharField(required=False, strip=False)
+    tags = forms.CharField(required=False, max_length=TAGS_LENGTH, strip=False)
+    version = forms.IntegerField(required=False, min_value=0)
+
+    def clean_body(self) -> str:
+        return _checked_body(self.cleaned_data["body"])
+
+    def words(self) -> dict[str, Any]:
+        """For `revising.keep_words`."""
+        values = dict(self.cleaned_data)
+        return {"base_version": values.pop("version") or 0, **values}
+
+
+class MergeForm(forms.Form):
+    """What a writer has made of their own words and somebody else's."""
+
+    title = forms.CharField(max_length=200)
+    body = forms.CharField(
+        label="Text",
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"class": "is-tall is-code", "spellcheck": "true"}),
+    )
+    excerpt = forms.CharField(
+        required=False, max_length=300, widget=forms.Textarea(attrs={"rows": 3})
+    )
+    tags = forms.CharField(required=False, max_length=TAGS_LENGTH)
+    version = forms.IntegerField(
+        min_value=1,
+        widget=forms.HiddenInput,
+        error_messages={"required": "The page is incomplete. Load it again."},
+    )
+
+    def clean_body(self) -> str:
+        return _checked_body(self.cleaned_data["body"])
+
+    def merged(self) -> dict[str, Any]:
+        """For `revising.save_merged`."""
+        return {**self.cleaned_data, "tags": _tag_names(self.cleaned_data["tags"])}
+
+
 class ScheduleForm(forms.Form):
     """A day and time of day in a time zone."""
 
@@ -116,6 +167,10 @@ class ScheduleForm(forms.Form):
         """The moment that was meant, once the form is valid."""
         wall_time: datetime = self.cleaned_data["at"]
         return wall_time.replace(tzinfo=zoneinfo.ZoneInfo(self.cleaned_data["time_zone"]))
+
+
+def _tag_names(words: str) -> list[str]:
+    return [name.strip() for name in words.split(",") if name.strip()]
 
 
 def _checked_body(body: str) -> str:

@@ -12,6 +12,12 @@ from tenant_apps.users.models import User
 Person: TypeAlias = AbstractBaseUser | AnonymousUser
 
 
+def readable_by(person: Person) -> ArticleQuerySet:
+    """What lists, searches and feeds show this person, the newest first: published articles, also to
+    their writers."""
+    return Article.objects.published()
+
+
 def visible_to(person: Person) -> ArticleQuerySet:
     """What this person may read: visitors what is published, writers also their own, editors
     all."""

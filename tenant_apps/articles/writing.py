@@ -7,8 +7,17 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tenant_apps.activity import trail
+from tenant_apps.articles import searching
 from tenant_apps.articles.errors import EditConflict, SlugTaken
-from tenant_apps.articles.models import RESERVED_SLUGS, SLUG_LENGTH, Article, Category, Tag
+from tenant_apps.articles.models import (
+    RESERVED_SLUGS,
+    SLUG_LENGTH,
+    WORDS,
+    Article,
+    Category,
+    Revision,
+    Tag,
+)
 from tenant_apps.articles.permissions import require_change, require_delete, require_write
 from tenant_apps.slugs import slug_from
 from tenant_apps.users.models import User
@@ -52,6 +61,8 @@ def create_article(
         with transaction.atomic():
             article.save(force_insert=True)
             article.tags.set(find_or_make_tags(tags))
+            _keep_revision(article, by=by)
+            searching.index_article(article=article)
             trail.record(verb="article.created", subject=article, actor=by, after={"title": title})
     except IntegrityError as error:
         _refuse_slug_clash(error, wanted)
@@ -66,13 +77,15 @@ def change_article(
     changes: Mapping[str, Any],
     tags: Iterable[str | Tag] | None = None,
     version: int | None = None,
+    restored_from: int | None = None,
 ) -> Article:
-    """Change what is given and leave the rest.
+    """Change what is given and leave the rest. Changed words are a revision of their own.
 
     Args:
         changes: values by field; of title, slug, excerpt, body, category, author.
         tags: what replaces the tags, themselves or by name; None leaves them.
         version: the version that the writer started from, where they did so a while ago.
+        restored_from: the number of the revision that the words are of.
     Raises:
         NotAllowed: `by` may not change this article.
         EditConflict: it was saved by somebody else since `version`. Nothing is written.
@@ -92,32 +105,57 @@ def change_article(
                     "was saved: "
                     "copy your text, load the page again and put the two together."
                 )
-            fields = [name for name in changes if getattr(row, name) != changes[name]]
-            before = {name: _brief(getattr(row, name)) for name in fields}
-            after = {name: _brief(changes[name]) for name in fields}
-            new_tags = None if tags is None else find_or_make_tags(tags)
-            if new_tags is not None:
-                old_tags = list(row.tags.all())
-                if {tag.pk for tag in old_tags} == {tag.pk for tag in new_tags}:
-                    new_tags = None
-                else:
-                    before["tags"], after["tags"] = _names(old_tags), _names(new_tags)
-            if not after:
-                return article
-            for name in fields:
-                setattr(article, name, changes[name])
-            article.version = row.version + 1
-            article.updated_at = timezone.now()
-            article.save(update_fields=[*fields, "version", "updated_at"])
-            if new_tags is not None:
-                article.tags.set(new_tags)
-            trail.record(
-                verb="article.changed", subject=article, actor=by, before=before, after=after
-            )
+            _write_changes(article, row, changes, tags, by=by, restored_from=restored_from)
     except IntegrityError as error:
         _refuse_slug_clash(error, str(changes.get("slug", "")))
         raise
     return article
+
+
+def _write_changes(
+    article: Article,
+    row: Article,
+    changes: Mapping[str, Any],
+    tags: Iterable[str | Tag] | None,
+    *,
+    by: User,
+    restored_from: int | None,
+) -> None:
+    """Write what differs from the locked row: the article, its tags, its revision and what it is found
+    by, and a line of the trail. Nothing where nothing differs."""
+    fields = [name for name in changes if getattr(row, name) != changes[name]]
+    before = {name: _brief(getattr(row, name)) for name in fields}
+    after = {name: _brief(changes[name]) for name in fields}
+    new_tags = _tags_to_set(row, tags)
+    if new_tags is not None:
+        before["tags"], after["tags"] = _names(row.tags.all()), _names(new_tags)
+    if not after:
+        return
+    has_new_words = not set(WORDS).isdisjoint(fields)
+    if has_new_words:
+        _keep_first_revision(row)
+    for name in fields:
+        setattr(article, name, changes[name])
+    article.version = row.version + 1
+    article.updated_at = timezone.now()
+    article.save(update_fields=[*fields, "version", "updated_at"])
+    if new_tags is not None:
+        article.tags.set(new_tags)
+    if has_new_words:
+        _keep_revision(article, by=by, restored_from=restored_from)
+    if has_new_words or new_tags is not None:
+        searching.index_article(article=article)
+    verb = "article.changed" if restored_from is None else "article.restored"
+    trail.record(verb=verb, subject=article, actor=by, before=before, after=after)
+
+
+def _tags_to_set(row: Article, tags: Iterable[str | Tag] | None) -> list[Tag] | None:
+    """The tags that replace the row's; None where they are these already, or are to be left."""
+    if tags is None:
+        return None
+    wanted = find_or_make_tags(tags)
+    same = {tag.pk for tag in row.tags.all()} == {tag.pk for tag in wanted}
+    return None if same else wanted
 
 
 def delete_article(*, article: Article, by: User) -> None:
@@ -160,6 +198,28 @@ def find_or_make_tags(wanted: Iterable[str | Tag]) -> list[Tag]:
         [Tag(name=name, slug=slug) for slug, name in by_slug.items()], ignore_conflicts=True
     )
     return [*known.values(), *Tag.objects.filter(slug__in=by_slug)]
+
+
+def _keep_revision(article: Article, *, by: User, restored_from: int | None = None) -> None:
+    Revision.objects.create(
+        article=article,
+        number=article.version,
+        saved_at=article.updated_at,
+        saved_by=by,
+        restored_from=restored_from,
+        **{name: getattr(article, name) for name in WORDS},
+    )
+
+
+def _keep_first_revision(row: Article) -> None:
+    """The words that a change is about to replace, where they are older than revisions are."""
+    if not row.revisions.exists():
+        Revision.objects.create(
+            article=row,
+            number=row.version,
+            saved_at=row.updated_at,
+            **{name: getattr(row, name) for name in WORDS},
+        )
 
 
 def _names(tags: Iterable[Tag]) -> list[str]:

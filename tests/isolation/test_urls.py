@@ -208,6 +208,7 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "object_id": (_object_id, NOBODYS_UUID),
     "pk": (_pk, NOBODYS_UUID),
     "slug": (_slug, "nobodys"),
+    "number": (lambda route: "1", "1"),
     "handle": (lambda route: SECRET, "nobodys"),
     "token": (
         lambda route: _take_out_token() if "account/data" in route else IN_LETTERS["token"],

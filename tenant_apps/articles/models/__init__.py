@@ -1,0 +1,28 @@
+"""What a tenant keeps of articles, a room of its own for each thing."""
+
+from tenant_apps.articles.models.articles import (
+    RESERVED_SLUGS,
+    SLUG_LENGTH,
+    Article,
+    ArticleQuerySet,
+    Category,
+    State,
+    Tag,
+)
+from tenant_apps.articles.models.revisions import WORDS, KeptWords, Revision
+from tenant_apps.articles.models.searching import SearchEntry, SearchWord
+
+__all__ = [
+    "RESERVED_SLUGS",
+    "SLUG_LENGTH",
+    "WORDS",
+    "Article",
+    "ArticleQuerySet",
+    "Category",
+    "KeptWords",
+    "Revision",
+    "SearchEntry",
+    "SearchWord",
+    "State",
+    "Tag",
+]
