@@ -13,7 +13,7 @@ from tenant_apps.activity.admin import TrailAdmin
 from tenant_apps.articles import permissions, publishing, searching, sorting, writing
 from tenant_apps.articles.errors import ArticleError
 from tenant_apps.articles.forms import ArticleAdminForm
-from tenant_apps.articles.models import Article, Category, Tag
+from tenant_apps.articles.models import Article, Category, OldAddress, Tag
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 
@@ -25,7 +25,7 @@ class ArticleAdmin(TrailAdmin):
     verbs_keep_the_trail = True
     domain_errors = (ArticleError, NotAllowed)
     list_display = ("title", "author", "category", "shown_state", "published_at", "updated_at")
-    list_filter = ("state", "category", "author")
+    list_filter = ("state", "visibility", "category", "author")
     list_select_related = ("author", "category")
     list_per_page = 30
     show_full_result_count = False
@@ -34,7 +34,7 @@ class ArticleAdmin(TrailAdmin):
     autocomplete_fields = ("tags",)
     fieldsets = (
         (None, {"fields": ("title", "body", "excerpt")}),
-        ("Where it is found", {"fields": ("slug", "category", "tags")}),
+        ("Where it is found", {"fields": ("slug", "category", "tags", "visibility")}),
         (
             "State",
             {
@@ -45,7 +45,9 @@ class ArticleAdmin(TrailAdmin):
             },
         ),
     )
-    add_fieldsets = ((None, {"fields": ("title", "body", "excerpt", "category", "tags")}),)
+    add_fieldsets = (
+        (None, {"fields": ("title", "body", "excerpt", "category", "tags", "visibility")}),
+    )
     readonly_fields = (
         *("author", "shown_state", "published_at", "published_by", "updated_at"),
         "history_of_words",
@@ -238,3 +240,47 @@ class TagAdmin(SortingAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Tag]) -> None:
         by = cast("User", request.user)
         self.for_each(request, queryset, lambda t: sorting.delete_tag(tag=t, by=by), "deleted")
+
+
+class OldAddressAdmin(TrailAdmin):
+    """Addresses that lead to where an article is now. They are made by changing a slug."""
+
+    verbs_keep_the_trail = True
+    domain_errors = (ArticleError, NotAllowed)
+    list_display = ("slug", "article", "replaced_at")
+    list_select_related = ("article",)
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("slug",)
+    fields = readonly_fields = ("slug", "article", "replaced_at", "replaced_by")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OldAddress]:
+        return OldAddress.objects.filter(
+            article__in=permissions.changeable_by(request.user)
+        ).select_related("article")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return permissions.can_write(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return permissions.can_write(request.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if isinstance(obj, OldAddress):
+            return permissions.can_change(request.user, obj.article)
+        return permissions.can_write(request.user)
+
+    def delete_model(self, request: HttpRequest, obj: OldAddress) -> None:
+        writing.give_up_address(address=obj, by=cast("User", request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[OldAddress]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request, queryset, lambda a: writing.give_up_address(address=a, by=by), "given up"
+        )

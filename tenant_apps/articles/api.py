@@ -13,9 +13,9 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from tenant_apps.articles import permissions, publishing, revising, searching, writing
-from tenant_apps.articles.errors import ArticleError
+from tenant_apps.articles.errors import ArticleError, DateInThePast, SlugTaken
 from tenant_apps.articles.forms import MAX_BODY_CHARACTERS
-from tenant_apps.articles.models import Article, Category, Revision
+from tenant_apps.articles.models import Article, Category, Revision, Visibility
 from tenant_apps.articles.rendering import render_markdown
 from tenant_apps.users.models import User
 
@@ -60,12 +60,15 @@ class ArticleSerializer(serializers.ModelSerializer[Article]):
     )
     tags: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
     path = serializers.CharField(source="get_absolute_url", read_only=True)
+    summary = serializers.CharField(
+        read_only=True, help_text="The excerpt, or the first words where nobody has written one."
+    )
 
     class Meta:
         model = Article
         fields = [
-            *("id", "title", "slug", "path", "excerpt", "author", "category", "tags"),
-            *("state", "published_at", "created_at", "updated_at"),
+            *("id", "title", "slug", "path", "excerpt", "summary", "author", "category", "tags"),
+            *("state", "visibility", "published_at", "created_at", "updated_at"),
         ]
 
 
@@ -121,6 +124,7 @@ class ArticleInput(serializers.Serializer[Any]):
     tags = serializers.ListField(
         child=serializers.CharField(max_length=60), max_length=30, required=False
     )
+    visibility = serializers.ChoiceField(Visibility.choices, required=False)
     version = serializers.IntegerField(
         required=False,
         help_text="The version that the change starts from; refused where it is old.",
@@ -132,6 +136,12 @@ class ArticleInput(serializers.Serializer[Any]):
         category: Any = fields["category"]
         category.queryset = Category.objects.all()
         return fields
+
+
+class ScheduleInput(serializers.Serializer[Any]):
+    """When an article is to be published."""
+
+    at = serializers.DateTimeField(help_text="With its time zone, as 2030-01-31T08:00:00+01:00.")
 
 
 # What those who may change an article alone may see.
@@ -199,6 +209,18 @@ class ArticleViewSet(GenericViewSet[Article]):
         return self._step(publishing.publish_article)
 
     @action(detail=True, methods=["post"])
+    def schedule(self, request: Request, pk: str) -> Response:
+        """Have it published at a time ahead."""
+        article = self.get_object()
+        data = ScheduleInput(data=request.data)
+        data.is_valid(raise_exception=True)
+        at = data.validated_data["at"]
+        self._carried_out(
+            lambda: publishing.schedule_article(article=article, at=at, by=self._user)
+        )
+        return Response(FullArticleSerializer(article).data)
+
+    @action(detail=True, methods=["post"])
     def unpublish(self, request: Request, pk: str) -> Response:
         return self._step(publishing.unpublish_article)
 
@@ -242,6 +264,10 @@ class ArticleViewSet(GenericViewSet[Article]):
     def _carried_out(self, verb: Any) -> Any:
         try:
             return verb()
+        except SlugTaken as error:
+            raise serializers.ValidationError({"slug": [str(error)]}) from error
+        except DateInThePast as error:
+            raise serializers.ValidationError({"at": [str(error)]}) from error
         except ArticleError as error:
             raise Conflict(str(error)) from error
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from django.db.models import F
 
-from tenant_apps.articles.models import Article, Category, Revision, Tag
+from tenant_apps.articles.models import Article, Category, DailyViews, OldAddress, Revision, Tag
 
 _CHUNK = 500
 
@@ -16,6 +16,7 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
         Article.objects.order_by("id")
         .values(
             *("id", "title", "slug", "excerpt", "body", "state", "version", "created_at"),
+            "visibility",
             *("updated_at", "submitted_at", "scheduled_for", "published_at", "archived_at"),
             author_email=F("author__email"),
             category_slug=F("category__slug"),
@@ -43,4 +44,14 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
             saved_by_email=F("saved_by__email"),
         )
         .iterator(_CHUNK),
+    )
+    yield (
+        "article-old-addresses",
+        OldAddress.objects.order_by("id")
+        .values("article_id", "slug", "replaced_at")
+        .iterator(_CHUNK),
+    )
+    yield (
+        "article-views",
+        DailyViews.objects.order_by("id").values("article_id", "day", "views").iterator(_CHUNK),
     )

@@ -26,7 +26,7 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
     class Meta:
         model = Article
-        fields = ["title", "body", "excerpt", "category", "slug"]
+        fields = ["title", "body", "excerpt", "category", "visibility", "slug"]
         widgets = {
             "body": forms.Textarea(
                 attrs={
@@ -45,10 +45,14 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         assert isinstance(category, forms.ModelChoiceField)  # noqa: S101 (narrows the type for mypy)
         category.queryset = Category.objects.all()
         category.empty_label = "None"
+        # A page that was loaded before there was a choice says nothing of it.
+        self.fields["visibility"].required = False
         self.fields["slug"].required = False
         self.fields[
             "slug"
-        ].help_text = "The last part of its address. Made from the title where empty."
+        ].help_text = (
+            "The last part of its address. Where it changes, the old address leads to the new one."
+        )
         if self.instance._state.adding:
             del self.fields["slug"], self.fields["version"]
         else:
@@ -57,6 +61,15 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
 
     def clean_body(self) -> str:
         return _checked_body(self.cleaned_data["body"])
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """Whether a slug is taken the verb says, by all the addresses that it knows."""
+        exclude: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]  # the stubs leave it out
+        return exclude | {"slug"}
+
+    def clean_visibility(self) -> str:
+        visibility: str = self.cleaned_data["visibility"] or self.instance.visibility
+        return visibility
 
     def clean_slug(self) -> str:
         slug: str = self.cleaned_data.get("slug", "")
@@ -69,7 +82,7 @@ class ArticleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at 
         """The values of the article's own fields, for the verbs."""
         return {
             name: self.cleaned_data[name]
-            for name in ("title", "slug", "excerpt", "body", "category")
+            for name in ("title", "slug", "excerpt", "body", "category", "visibility")
             if name in self.cleaned_data
         }
 
@@ -89,6 +102,8 @@ class ArticleAdminForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "visibility" in self.fields:
+            self.fields["visibility"].required = False
         if self.instance._state.adding:
             self.fields.pop("seen_version", None)
         else:
@@ -96,6 +111,10 @@ class ArticleAdminForm(forms.ModelForm):  # type: ignore[type-arg]  # not generi
 
     def clean_body(self) -> str:
         return _checked_body(self.cleaned_data["body"])
+
+    def clean_visibility(self) -> str:
+        visibility: str = self.cleaned_data["visibility"] or self.instance.visibility
+        return visibility
 
     def _save_m2m(self) -> None:
         """Nothing: Django's admin would write the tags beside the verb."""
@@ -154,6 +173,10 @@ class ScheduleForm(forms.Form):
     at = forms.DateTimeField(
         label="Publish at",
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        error_messages={
+            "required": "Give the day and the time at which it is to be published.",
+            "invalid": "Give the day and the time at which it is to be published.",
+        },
     )
 
     def clean_time_zone(self) -> str:
@@ -161,6 +184,13 @@ class ScheduleForm(forms.Form):
         if name not in zoneinfo.available_timezones():
             raise forms.ValidationError(f'"{name}" is not a time zone.')
         return name
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if "time_zone" in self.errors:
+            # The field is hidden: what is wrong is said where people look.
+            self.add_error("at", "Give the day and the time once more; the page was incomplete.")
+        return cleaned
 
     @property
     def moment(self) -> datetime:

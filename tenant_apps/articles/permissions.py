@@ -5,26 +5,44 @@ from typing import TypeAlias, cast
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Q
 
-from tenant_apps.articles.models import Article, ArticleQuerySet, State
+from tenant_apps.articles.models import Article, ArticleQuerySet, State, Visibility
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 
 Person: TypeAlias = AbstractBaseUser | AnonymousUser
 
 
+def readable_rule(person: Person, prefix: str = "") -> Q:
+    """What lists, searches, feeds and counts show this person: published articles, and those for
+    members alone to whom they are for. The writers' own drafts are not among it.
+
+    Args:
+        prefix: the way to the article, as "articles__".
+    """
+    rule: dict[str, str] = {f"{prefix}state": State.PUBLISHED}
+    if not is_member(person):
+        rule[f"{prefix}visibility"] = Visibility.PUBLIC
+    return Q(**rule)
+
+
 def readable_by(person: Person) -> ArticleQuerySet:
-    """What lists, searches and feeds show this person, the newest first: published articles, also to
-    their writers."""
-    return Article.objects.published()
+    """The articles of `readable_rule`, the newest first."""
+    return Article.objects.filter(readable_rule(person)).order_by("-published_at", "-id")
+
+
+def is_member(person: Person) -> bool:
+    """Whether this person belongs to the workspace, in any role."""
+    user = _user(person)
+    return user is not None and user.is_active
 
 
 def visible_to(person: Person) -> ArticleQuerySet:
-    """What this person may read: visitors what is published, writers also their own, editors
-    all."""
+    """What this person may read: visitors what is published for everybody, members what is published,
+    writers also their own, editors all."""
     user = _user(person)
     if user is not None and user.has_perm("articles.change_article"):
         return Article.objects.all()
-    rule = Q(state=State.PUBLISHED)
+    rule = readable_rule(person)
     if user is not None and user.has_perm("articles.change_own_article"):
         rule |= Q(author=user)
     return Article.objects.filter(rule)
@@ -48,7 +66,9 @@ def can_write(person: Person) -> bool:
 
 
 def can_read(person: Person, article: Article) -> bool:
-    return article.is_published or can_change(person, article)
+    if article.is_published and (is_member(person) or not article.is_for_members):
+        return True
+    return can_change(person, article)
 
 
 def can_change(person: Person, article: Article) -> bool:

@@ -22,13 +22,13 @@ from django.utils.safestring import SafeString, mark_safe
 from tenant_apps.articles.language import configuration_of, current_language
 from tenant_apps.articles.models import Article, ArticleQuerySet, SearchEntry, SearchWord
 from tenant_apps.articles.models.searching import WORD_LENGTH
-from tenant_apps.articles.rendering import plain_text
+from tenant_apps.articles.rendering import make_excerpt, plain_text
 
 # Count it up where entries are made another way: all are made anew, by the hourly task.
 MADE_BY: Final = 1
 # So many matches are put in order, the newest ones. What fits more articles than that is too common a
 # word for an order to mean anything, and putting 50,000 in order would take half a second.
-MAX_RANKED: Final = 500
+MAX_RANKED: Final = 300
 MAX_QUERY_CHARACTERS: Final = 200
 # A tsvector holds 1 MB (PostgreSQL 12.11); words beyond this are not found.
 MAX_TEXT_CHARACTERS: Final = 100_000
@@ -157,6 +157,10 @@ def refresh_index() -> int:
                 .prefetch_related("tags")[:_BATCH]
             )
             _index(batch, configuration)
+            # Made with the entry since this release; older articles get theirs here.
+            for article in batch:
+                article.made_excerpt = make_excerpt(article.body)
+            Article.objects.bulk_update(batch, ["made_excerpt"])
         done += len(batch)
         if len(batch) < _BATCH:
             return done

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 from shared_apps.tenants.tasks import periodic, tenant_task
-from tenant_apps.articles import publishing, searching
+from tenant_apps.articles import counting, publishing, searching
 
 
 @periodic(every=timedelta(minutes=1))
@@ -14,3 +14,9 @@ def publish_due_articles() -> int:
 @tenant_task(atomic=False)
 def refresh_search() -> int:
     return searching.refresh_index()
+
+
+@periodic(every=timedelta(minutes=5))
+@tenant_task(atomic=False)
+def write_down_views() -> int:
+    return counting.write_down_views()

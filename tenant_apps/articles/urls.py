@@ -1,10 +1,14 @@
 from django.urls import path, re_path
 from django.urls.converters import UUIDConverter
 
-from tenant_apps.articles.views import desk, history, reading
+from tenant_apps.articles.views import desk, history, reading, sharing
 
 app_name = "articles"
 urlpatterns = [
+    path("sitemap.xml", sharing.sitemap, name="sitemap"),
+    # No slug has a point in it.
+    path("articles/feed.rss", sharing.rss_feed, name="feed-rss"),
+    path("articles/feed.atom", sharing.atom_feed, name="feed-atom"),
     path("articles/", reading.article_list, name="list"),
     path("articles/category/", reading.categories, name="categories"),
     path("articles/category/<str:slug>/", reading.category, name="category"),

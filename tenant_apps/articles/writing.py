@@ -15,17 +15,20 @@ from tenant_apps.articles.models import (
     WORDS,
     Article,
     Category,
+    OldAddress,
     Revision,
     Tag,
+    Visibility,
 )
 from tenant_apps.articles.permissions import require_change, require_delete, require_write
+from tenant_apps.articles.rendering import make_excerpt
 from tenant_apps.slugs import slug_from
 from tenant_apps.users.models import User
 
-CHANGEABLE = frozenset({"title", "slug", "excerpt", "body", "category", "author"})
+CHANGEABLE = frozenset({"title", "slug", "excerpt", "body", "category", "author", "visibility"})
 
 
-def create_article(
+def create_article(  # noqa: PLR0913 (an article's own fields, by name)
     *,
     title: str,
     by: User,
@@ -35,6 +38,7 @@ def create_article(
     category: Category | None = None,
     tags: Iterable[str | Tag] = (),
     author: User | None = None,
+    visibility: str = Visibility.PUBLIC,
 ) -> Article:
     """Begin an article, as a draft.
 
@@ -44,7 +48,8 @@ def create_article(
         author: `by` where it is not said.
     Raises:
         NotAllowed: `by` may not write.
-        SlugTaken: another article, or a page, has the slug that was asked for.
+        SlugTaken: another article, or a page, has the slug that was asked for, or an old address of
+            another one leads there.
     """
     require_write(by)
     wanted = slug or free_slug(title)
@@ -54,12 +59,15 @@ def create_article(
         slug=wanted,
         body=body,
         excerpt=excerpt,
+        made_excerpt=make_excerpt(body),
+        visibility=visibility,
         category=category,
         author=author or by,
     )
     try:
         with transaction.atomic():
             article.save(force_insert=True)
+            _refuse_old_address(article)
             article.tags.set(find_or_make_tags(tags))
             _keep_revision(article, by=by)
             searching.index_article(article=article)
@@ -82,14 +90,17 @@ def change_article(
     """Change what is given and leave the rest. Changed words are a revision of their own.
 
     Args:
-        changes: values by field; of title, slug, excerpt, body, category, author.
+        changes: values by field; of title, slug, excerpt, body, category, author,
+            visibility.
+            The address that a new slug replaces leads to the article from then on.
         tags: what replaces the tags, themselves or by name; None leaves them.
         version: the version that the writer started from, where they did so a while ago.
         restored_from: the number of the revision that the words are of.
     Raises:
         NotAllowed: `by` may not change this article.
         EditConflict: it was saved by somebody else since `version`. Nothing is written.
-        SlugTaken: another article, or a page, has the slug.
+        SlugTaken: another article, or a page, has the slug, or an old address of another one leads
+            there.
     """
     require_change(by, article)
     unknown = set(changes) - CHANGEABLE
@@ -138,7 +149,11 @@ def _write_changes(
         setattr(article, name, changes[name])
     article.version = row.version + 1
     article.updated_at = timezone.now()
-    article.save(update_fields=[*fields, "version", "updated_at"])
+    if has_new_words:
+        article.made_excerpt = make_excerpt(article.body)
+    article.save(update_fields=[*fields, "made_excerpt", "version", "updated_at"])
+    if "slug" in fields:
+        _keep_old_address(article, row.slug, by=by)
     if new_tags is not None:
         article.tags.set(new_tags)
     if has_new_words:
@@ -147,6 +162,37 @@ def _write_changes(
         searching.index_article(article=article)
     verb = "article.changed" if restored_from is None else "article.restored"
     trail.record(verb=verb, subject=article, actor=by, before=before, after=after)
+
+
+def give_up_address(*, address: OldAddress, by: User) -> None:
+    """Let an old address lead nowhere, so that another article may have it. Raises NotAllowed."""
+    require_change(by, address.article)
+    with transaction.atomic():
+        trail.record(
+            verb="article.address_given_up",
+            subject=address.article,
+            actor=by,
+            before={"slug": address.slug},
+        )
+        address.delete()
+
+
+def _keep_old_address(article: Article, slug: str, *, by: User) -> None:
+    article.old_addresses.filter(slug=article.slug).delete()
+    # Nobody could have kept the address of what was never published.
+    if article.published_at is not None:
+        OldAddress.objects.create(article=article, slug=slug, replaced_by=by)
+    _refuse_old_address(article)
+
+
+def _refuse_old_address(article: Article) -> None:
+    """After the slug is written: whoever gives that address up at the same moment was waited for."""
+    old = OldAddress.objects.filter(slug=article.slug).exclude(article=article)
+    for address in old.select_related("article"):
+        raise SlugTaken(
+            f'"{address.slug}" was the address of "{address.article}", and links to it still lead '
+            "there. Choose another one, or give the old address up first."
+        )
 
 
 def _tags_to_set(row: Article, tags: Iterable[str | Tag] | None) -> list[Tag] | None:
@@ -169,9 +215,11 @@ def delete_article(*, article: Article, by: User) -> None:
 
 
 def free_slug(title: str) -> str:
-    """A slug from the title that no article and no page has: with a number behind it where it is taken."""
+    """A slug from the title that no article and no page has, or had: with a number behind it where it is
+    taken."""
     base = slug_from(title, max_length=SLUG_LENGTH) or "article"
     taken = set(Article.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    taken |= set(OldAddress.objects.filter(slug__startswith=base).values_list("slug", flat=True))
     taken |= RESERVED_SLUGS
     if base not in taken:
         return base

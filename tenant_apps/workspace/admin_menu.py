@@ -63,6 +63,12 @@ UNFOLD_TENANT: dict[str, Any] = {
                         "admin:articles_tag_changelist",
                         "articles.manage_categories",
                     ),
+                    _item(
+                        "Old addresses",
+                        "alt_route",
+                        "admin:articles_oldaddress_changelist",
+                        "articles.add_article",
+                    ),
                 ],
             },
             {

@@ -34,7 +34,7 @@ from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
 from tenant_apps.articles import publishing, writing
-from tenant_apps.articles.models import Article
+from tenant_apps.articles.models import Article, OldAddress
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
@@ -133,6 +133,7 @@ def _plant(globex: TenantRef) -> None:
         article.save(update_fields=["category"])
         article.tags.add(NUMBER)
         publishing.publish_article(article=article, by=owner)
+        OldAddress.objects.create(id=NUMBER, article=article, slug=f"{SECRET}-old")
         ProductCategory.objects.create(id=NUMBER, name=SECRET, slug=SECRET)
         product = Product.objects.create(
             title=SECRET, handle=SECRET, state=ProductState.PUBLISHED, published_at=timezone.now()

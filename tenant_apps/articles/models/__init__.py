@@ -1,5 +1,6 @@
 """What a tenant keeps of articles, a room of its own for each thing."""
 
+from tenant_apps.articles.models.addresses import OldAddress
 from tenant_apps.articles.models.articles import (
     RESERVED_SLUGS,
     SLUG_LENGTH,
@@ -8,7 +9,9 @@ from tenant_apps.articles.models.articles import (
     Category,
     State,
     Tag,
+    Visibility,
 )
+from tenant_apps.articles.models.counts import DailyViews, PopularArticle, ViewBatch
 from tenant_apps.articles.models.revisions import WORDS, KeptWords, Revision
 from tenant_apps.articles.models.searching import SearchEntry, SearchWord
 
@@ -19,10 +22,15 @@ __all__ = [
     "Article",
     "ArticleQuerySet",
     "Category",
+    "DailyViews",
     "KeptWords",
+    "OldAddress",
+    "PopularArticle",
     "Revision",
     "SearchEntry",
     "SearchWord",
     "State",
     "Tag",
+    "ViewBatch",
+    "Visibility",
 ]

@@ -97,6 +97,18 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
         if kept is not None and kept.is_of(found):
             kept = None
         form = ArticleForm(instance=instance, initial=_typed(kept))
+    return _edit_page(request, found, form, user, kept=kept)
+
+
+def _edit_page(
+    request: HttpRequest,
+    found: Article,
+    form: ArticleForm,
+    user: User,
+    *,
+    kept: KeptWords | None = None,
+    schedule_form: ScheduleForm | None = None,
+) -> HttpResponse:
     return render(
         request,
         "tenant/articles/edit.html",
@@ -108,7 +120,7 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
             "preview": render_markdown(form["body"].value() or ""),
             "can_publish": permissions.can_publish(user, found),
             "can_delete": permissions.can_delete(user, found),
-            "schedule_form": ScheduleForm(),
+            "schedule_form": schedule_form or ScheduleForm(),
         },
     )
 
@@ -202,19 +214,19 @@ def step(request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
 @login_required
 @require_POST
 def schedule(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Have it published later; what is wrong with the time is said beside it."""
     user = cast("User", request.user)
-    found = get_object_or_404(permissions.changeable_by(user), pk=pk)
+    found = get_object_or_404(permissions.changeable_by(user).for_page(), pk=pk)
     form = ScheduleForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, "Give the day and the time at which it is to be published.")
-        return redirect("articles:edit", pk=pk)
-    try:
-        publishing.schedule_article(article=found, at=form.moment, by=user)
-    except ArticleError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, "Scheduled.")
-    return redirect("articles:edit", pk=pk)
+    if form.is_valid():
+        try:
+            publishing.schedule_article(article=found, at=form.moment, by=user)
+        except ArticleError as error:
+            form.add_error("at", str(error))
+        else:
+            messages.success(request, "Scheduled.")
+            return redirect("articles:edit", pk=pk)
+    return _edit_page(request, found, ArticleForm(instance=found), user, schedule_form=form)
 
 
 @login_required

@@ -1,16 +1,21 @@
 """What visitors read."""
 
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET
 
-from tenant_apps.articles import permissions, searching, selectors
-from tenant_apps.articles.models import Category, Tag
-from tenant_apps.articles.rendering import make_excerpt, render_markdown
+from tenant_apps.articles import counting, permissions, searching, selectors, sharing
+from tenant_apps.articles.models import Article, Category, Tag
+from tenant_apps.articles.rendering import render_markdown
 
 PER_PAGE = 12
 CATEGORIES_PER_PAGE = 60
+SHOWN_BESIDE = 4
 
 
 @require_GET
@@ -50,9 +55,9 @@ def categories(request: HttpRequest) -> HttpResponse:
         "tenant/articles/categories.html",
         {
             "section": "articles",
-            "page": Paginator(selectors.categories_in_use(), CATEGORIES_PER_PAGE).get_page(
-                request.GET.get("page")
-            ),
+            "page": Paginator(
+                selectors.categories_in_use(request.user), CATEGORIES_PER_PAGE
+            ).get_page(request.GET.get("page")),
         },
     )
 
@@ -65,7 +70,9 @@ def tag(request: HttpRequest, slug: str) -> HttpResponse:
 def _list_page(
     request: HttpRequest, *, chosen: Category | None = None, tag: Tag | None = None
 ) -> HttpResponse:
-    articles = selectors.list_articles(category=chosen, tag_slug=tag.slug if tag else "")
+    articles = selectors.list_articles(
+        person=request.user, category=chosen, tag_slug=tag.slug if tag else ""
+    )
     page = Paginator(articles, PER_PAGE).get_page(request.GET.get("page"))
     return render(
         request,
@@ -73,9 +80,10 @@ def _list_page(
         {
             "section": "articles",
             "page": page,
+            "canonical": sharing.list_url(category=chosen, tag=tag, page=page.number),
             "category": chosen,
             "tag": tag,
-            "tabs": selectors.category_tabs(chosen),
+            "tabs": selectors.category_tabs(chosen, person=request.user),
             "can_write": permissions.can_write(request.user),
         },
     )
@@ -83,7 +91,13 @@ def _list_page(
 
 @require_GET
 def article(request: HttpRequest, slug: str) -> HttpResponse:
-    found = get_object_or_404(permissions.visible_to(request.user).for_page(), slug=slug)
+    """An article. Under an address that it had before: the way to where it is now."""
+    found = permissions.visible_to(request.user).for_page().filter(slug=slug).first()
+    if found is None:
+        return _elsewhere(request, slug)
+    can_change = permissions.can_change(request.user, found)
+    if found.is_published and not can_change:
+        counting.count_view(article=found)
     return render(
         request,
         "tenant/articles/article.html",
@@ -91,8 +105,26 @@ def article(request: HttpRequest, slug: str) -> HttpResponse:
             "section": "articles",
             "article": found,
             "html": render_markdown(found.body),
-            "description": found.excerpt or make_excerpt(found.body),
-            "related": selectors.related_articles(found),
-            "can_change": permissions.can_change(request.user, found),
+            "metadata": sharing.metadata_of(found),
+            "related": selectors.related_articles(found, person=request.user),
+            "popular": _others(selectors.popular_articles, found, request),
+            "recent": _others(selectors.latest_articles, found, request),
+            "can_change": can_change,
         },
     )
+
+
+def _elsewhere(request: HttpRequest, slug: str) -> HttpResponse:
+    moved = selectors.article_that_moved(slug, person=request.user)
+    if moved is not None:
+        return redirect(moved, permanent=True)
+    if not request.user.is_authenticated and selectors.is_for_members(slug):
+        messages.info(request, "This article is for members. Log in to read it.")
+        return redirect_to_login(request.get_full_path())
+    raise Http404("There is no such article.")
+
+
+def _others(select: Any, article: Article, request: HttpRequest) -> list[Article]:
+    """As many as are shown, without the article itself."""
+    found: list[Article] = select(SHOWN_BESIDE + 1, person=request.user)
+    return [one for one in found if one.pk != article.pk][:SHOWN_BESIDE]
