@@ -7,13 +7,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import Truncator
 from unfold.decorators import action, display
 
 from tenant_apps.activity.admin import TrailAdmin
-from tenant_apps.articles import permissions, publishing, searching, sorting, writing
+from tenant_apps.articles import commenting, permissions, publishing, searching, sorting, writing
 from tenant_apps.articles.errors import ArticleError
 from tenant_apps.articles.forms import ArticleAdminForm
-from tenant_apps.articles.models import Article, Category, OldAddress, Tag
+from tenant_apps.articles.models import Article, Category, Comment, OldAddress, Tag
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 
@@ -283,4 +284,64 @@ class OldAddressAdmin(TrailAdmin):
         by = cast("User", request.user)
         self.for_each(
             request, queryset, lambda a: writing.give_up_address(address=a, by=by), "given up"
+        )
+
+
+class CommentAdmin(TrailAdmin):
+    """What readers say: read, approved, rejected and removed here; changed by nobody."""
+
+    verbs_keep_the_trail = True
+    domain_errors = (ArticleError, NotAllowed)
+    list_display = ("name", "article", "shown_body", "state", "made_at")
+    list_filter = ("state",)
+    list_select_related = ("article",)
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("name", "email", "body")
+    fields = readonly_fields = (
+        *("article", "name", "email", "body", "state", "made_at", "moderated_at"),
+        "moderated_by",
+    )
+    actions = ("approve", "reject")
+
+    @display(description="Comment")  # type: ignore[untyped-decorator]  # unfold has no types
+    def shown_body(self, comment: Comment) -> str:
+        return Truncator(comment.body).chars(90)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return permissions.can_moderate(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return permissions.can_moderate(request.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return permissions.can_moderate(request.user)
+
+    def delete_model(self, request: HttpRequest, obj: Comment) -> None:
+        commenting.remove_comment(comment=obj, by=cast("User", request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Comment]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request, queryset, lambda c: commenting.remove_comment(comment=c, by=by), "removed"
+        )
+
+    @action(description="Show the chosen comments")  # type: ignore[untyped-decorator]  # unfold has no types
+    def approve(self, request: HttpRequest, queryset: QuerySet[Comment]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request, queryset, lambda c: commenting.approve_comment(comment=c, by=by), "shown"
+        )
+
+    @action(description="Reject the chosen comments")  # type: ignore[untyped-decorator]  # unfold has no types
+    def reject(self, request: HttpRequest, queryset: QuerySet[Comment]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request, queryset, lambda c: commenting.reject_comment(comment=c, by=by), "rejected"
         )

@@ -6,16 +6,25 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers, status
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, Throttled
 from rest_framework.pagination import CursorPagination, PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from tenant_apps.articles import permissions, publishing, revising, searching, writing
-from tenant_apps.articles.errors import ArticleError, DateInThePast, SlugTaken
+from shared_apps.tenants.visitors import network_of
+from tenant_apps.articles import commenting, permissions, publishing, revising, searching, writing
+from tenant_apps.articles.errors import ArticleError, DateInThePast, SlugTaken, TooManyComments
 from tenant_apps.articles.forms import MAX_BODY_CHARACTERS
-from tenant_apps.articles.models import Article, Category, Revision, Visibility
+from tenant_apps.articles.models import (
+    Article,
+    Category,
+    Comment,
+    CommentState,
+    Revision,
+    Visibility,
+)
+from tenant_apps.articles.models.comments import COMMENT_LENGTH
 from tenant_apps.articles.rendering import render_markdown
 from tenant_apps.users.models import User
 
@@ -39,6 +48,10 @@ class BestFirst(PageNumberPagination):
     page_size = 20
     page_size_query_param = "page_size"
     max_page_size = 100
+
+
+class OldestFirst(NewestFirst):
+    ordering = "id"
 
 
 class NewestRevisionFirst(NewestFirst):
@@ -107,6 +120,30 @@ class HitSerializer(serializers.Serializer[searching.Hit]):
     article = ArticleSerializer(read_only=True)
     title_html = serializers.CharField(source="title", read_only=True)
     extract_html = serializers.CharField(source="extract", read_only=True)
+
+
+class CommentSerializer(serializers.ModelSerializer[Comment]):
+    """A comment as readers see it: no address of anybody."""
+
+    class Meta:
+        model = Comment
+        fields = ["id", "answers", "name", "body", "state", "made_at"]
+        read_only_fields = fields
+
+
+class QueuedCommentSerializer(CommentSerializer):
+    """A comment as moderators see it."""
+
+    class Meta(CommentSerializer.Meta):
+        fields = [*CommentSerializer.Meta.fields, "article", "email"]
+        read_only_fields = fields
+
+
+class CommentInput(serializers.Serializer[Any]):
+    """What a member says."""
+
+    body = serializers.CharField(max_length=COMMENT_LENGTH)
+    answers = serializers.UUIDField(required=False, allow_null=True)
 
 
 class ArticleInput(serializers.Serializer[Any]):
@@ -251,6 +288,36 @@ class ArticleViewSet(GenericViewSet[Article]):
         )
         return Response(FullArticleSerializer(self.get_object()).data)
 
+    @action(detail=True, methods=["get", "post"])
+    def comments(self, request: Request, pk: str) -> Response:
+        """What readers say, the oldest first; and saying something, for members."""
+        article = self.get_object()
+        if request.method == "POST":
+            return self._comment(request, article)
+        pages = OldestFirst()
+        shown = Comment.objects.shown().filter(article=article)
+        page = pages.paginate_queryset(shown, request, self)
+        return pages.get_paginated_response(CommentSerializer(page, many=True).data)
+
+    def _comment(self, request: Request, article: Article) -> Response:
+        data = CommentInput(data=request.data)
+        data.is_valid(raise_exception=True)
+        answered = data.validated_data.get("answers")
+        answers = _answered(article, answered)
+        try:
+            comment = commenting.make_comment(
+                article=article,
+                by=self._user,
+                body=data.validated_data["body"],
+                network=network_of(request),
+                answers=answers,
+            )
+        except TooManyComments as error:
+            raise Throttled(commenting.WINDOW.total_seconds(), str(error)) from error
+        except ArticleError as error:
+            raise serializers.ValidationError({"body": [str(error)]}) from error
+        return Response(CommentSerializer(comment).data, status=status.HTTP_201_CREATED)
+
     def _step(self, verb: Any) -> Response:
         article = self.get_object()
         self._carried_out(lambda: verb(article=article, by=self._user))
@@ -274,3 +341,46 @@ class ArticleViewSet(GenericViewSet[Article]):
     @property
     def _user(self) -> User:
         return cast("User", self.request.user)
+
+
+def _answered(article: Article, key: Any) -> Comment | None:
+    return get_object_or_404(Comment, article=article, pk=key) if key else None
+
+
+class CommentViewSet(GenericViewSet[Comment]):
+    """The moderators' queue: `?state=pending` and the like; nobody else finds anything here."""
+
+    pagination_class = NewestFirst
+    lookup_value_converter = "uuid"
+    serializer_class = QueuedCommentSerializer
+
+    def get_queryset(self) -> QuerySet[Comment]:
+        if not permissions.can_moderate(self.request.user):
+            return Comment.objects.none()
+        return Comment.objects.select_related("article")
+
+    def list(self, request: Request) -> Response:
+        permissions.require_moderate(request.user)
+        state = request.query_params.get("state", CommentState.PENDING)
+        page = self.paginate_queryset(self.get_queryset().filter(state=state))
+        return self.get_paginated_response(QueuedCommentSerializer(page, many=True).data)
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        commenting.remove_comment(comment=self.get_object(), by=cast("User", request.user))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @action(detail=True, methods=["post"])
+    def approve(self, request: Request, pk: str) -> Response:
+        return self._moderate(commenting.approve_comment)
+
+    @action(detail=True, methods=["post"])
+    def reject(self, request: Request, pk: str) -> Response:
+        return self._moderate(commenting.reject_comment)
+
+    def _moderate(self, verb: Any) -> Response:
+        comment = self.get_object()
+        try:
+            verb(comment=comment, by=cast("User", self.request.user))
+        except ArticleError as error:
+            raise Conflict(str(error)) from error
+        return Response(QueuedCommentSerializer(comment).data)

@@ -32,6 +32,7 @@ class ArticlesConfig(AppConfig):
             ),
             Permission("articles.publish_article", "Publish everybody's articles", roles=editors),
             Permission("articles.delete_article", "Delete articles", roles=editors),
+            Permission("articles.moderate_comments", "Moderate comments", roles=editors),
             Permission("articles.manage_categories", "Arrange categories and tags", roles=editors),
         )
         register_usage_counter("articles", selectors.count_articles)

@@ -28,3 +28,19 @@ class EditConflict(ArticleError):
 
 class WordsUnmerged(ArticleError):
     """Marks of a merge are left in the text."""
+
+
+class CommentRefused(ArticleError):
+    """A comment can't be kept as it is."""
+
+
+class TooManyComments(ArticleError):
+    """A sender, or all of them together, have said too much lately."""
+
+
+class FormTooFast(ArticleError):
+    """A form was sent faster than people type."""
+
+
+class FormTooOld(ArticleError):
+    """A form was shown too long ago, or somewhere else."""

@@ -4,7 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from django.db.models import F
 
-from tenant_apps.articles.models import Article, Category, DailyViews, OldAddress, Revision, Tag
+from tenant_apps.articles.models import (
+    Article,
+    Category,
+    Comment,
+    DailyViews,
+    OldAddress,
+    Revision,
+    Tag,
+)
 
 _CHUNK = 500
 
@@ -54,4 +62,10 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
     yield (
         "article-views",
         DailyViews.objects.order_by("id").values("article_id", "day", "views").iterator(_CHUNK),
+    )
+    yield (
+        "comments",
+        Comment.objects.order_by("id")
+        .values("id", "article_id", "answers_id", "name", "email", "body", "state", "made_at")
+        .iterator(_CHUNK),
     )

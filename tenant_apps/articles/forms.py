@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from tenant_apps.articles.models import Article, Category
+from tenant_apps.articles.models.comments import COMMENT_LENGTH
 from tenant_apps.articles.models.revisions import TAGS_LENGTH
 
 MAX_BODY_CHARACTERS = 200_000
@@ -164,6 +165,38 @@ class MergeForm(forms.Form):
     def merged(self) -> dict[str, Any]:
         """For `revising.save_merged`."""
         return {**self.cleaned_data, "tags": _tag_names(self.cleaned_data["tags"])}
+
+
+class CommentForm(forms.Form):
+    """What a reader says. Members are known; visitors give a name and an address."""
+
+    name = forms.CharField(max_length=80, label="Your name")
+    email = forms.EmailField(
+        max_length=254, label="Your e-mail address", help_text="Shown to moderators alone."
+    )
+    body = forms.CharField(
+        label="Your comment",
+        max_length=COMMENT_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+    # Nobody sees it, so whoever fills it in is a program.
+    website = forms.CharField(
+        required=False,
+        label="Leave this empty",
+        widget=forms.TextInput(attrs={"tabindex": "-1", "autocomplete": "off"}),
+    )
+    stamp = forms.CharField(required=False, widget=forms.HiddenInput, max_length=300)
+    answers = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, is_member: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if is_member:
+            del self.fields["name"], self.fields["email"]
+
+    @property
+    def is_trapped(self) -> bool:
+        """Whether a program has filled in what people don't see."""
+        return bool(self.data.get("website"))
 
 
 class ScheduleForm(forms.Form):

@@ -5,7 +5,7 @@ from typing import TypeAlias, cast
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Q
 
-from tenant_apps.articles.models import Article, ArticleQuerySet, State, Visibility
+from tenant_apps.articles.models import Article, ArticleQuerySet, Comment, State, Visibility
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 
@@ -98,6 +98,24 @@ def can_delete(person: Person, article: Article) -> bool:
     return user.has_perm("articles.delete_article") or own_and_unread
 
 
+def can_comment(person: Person, article: Article) -> bool:
+    """Whoever may read a published article may say something to it."""
+    return article.is_published and can_read(person, article)
+
+
+def can_moderate(person: Person) -> bool:
+    user = _user(person)
+    return user is not None and user.has_perm("articles.moderate_comments")
+
+
+def can_remove_comment(person: Person, comment: Comment) -> bool:
+    """Moderators remove anything, members their own words."""
+    user = _user(person)
+    if user is None or not user.is_active:
+        return False
+    return can_moderate(user) or comment.author_id == user.pk
+
+
 def can_arrange(person: Person) -> bool:
     user = _user(person)
     return user is not None and user.has_perm("articles.manage_categories")
@@ -106,6 +124,21 @@ def can_arrange(person: Person) -> bool:
 def require_arrange(person: Person) -> None:
     if not can_arrange(person):
         raise NotAllowed("Your role does not let you arrange categories and tags.")
+
+
+def require_comment(person: Person, article: Article) -> None:
+    if not can_comment(person, article):
+        raise NotAllowed("You may not comment on this article.")
+
+
+def require_moderate(person: Person) -> None:
+    if not can_moderate(person):
+        raise NotAllowed("Your role does not let you moderate comments.")
+
+
+def require_remove_comment(person: Person, comment: Comment) -> None:
+    if not can_remove_comment(person, comment):
+        raise NotAllowed("Your role does not let you remove this comment.")
 
 
 def require_write(person: Person) -> None:

@@ -1,7 +1,7 @@
 from django.urls import path, re_path
 from django.urls.converters import UUIDConverter
 
-from tenant_apps.articles.views import desk, history, reading, sharing
+from tenant_apps.articles.views import comments, desk, history, reading, sharing
 
 app_name = "articles"
 urlpatterns = [
@@ -14,6 +14,14 @@ urlpatterns = [
     path("articles/category/<str:slug>/", reading.category, name="category"),
     path("articles/tag/<str:slug>/", reading.tag, name="tag"),
     path("articles/<str:slug>/", reading.article, name="article"),
+    path("articles/<str:slug>/comments/", comments.send, name="comment"),
+    path("desk/comments/", comments.queue, name="comments"),
+    path("desk/comments/<uuid:pk>/remove/", comments.remove, name="remove-comment"),
+    re_path(
+        rf"^desk/comments/(?P<pk>{UUIDConverter.regex})/(?P<name>approve|reject)/$",
+        comments.moderate,
+        name="moderate",
+    ),
     path("desk/", desk.desk, name="desk"),
     path("desk/new/", desk.write, name="write"),
     path("desk/preview/", desk.preview, name="preview"),

@@ -64,6 +64,12 @@ UNFOLD_TENANT: dict[str, Any] = {
                         "articles.manage_categories",
                     ),
                     _item(
+                        "Comments",
+                        "forum",
+                        "admin:articles_comment_changelist",
+                        "articles.moderate_comments",
+                    ),
+                    _item(
                         "Old addresses",
                         "alt_route",
                         "admin:articles_oldaddress_changelist",

@@ -34,7 +34,7 @@ from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
 from tenant_apps.articles import publishing, writing
-from tenant_apps.articles.models import Article, OldAddress
+from tenant_apps.articles.models import Article, Comment, OldAddress
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
@@ -133,6 +133,7 @@ def _plant(globex: TenantRef) -> None:
         article.save(update_fields=["category"])
         article.tags.add(NUMBER)
         publishing.publish_article(article=article, by=owner)
+        Comment.objects.create(article=article, name=SECRET, body=SECRET, sender="x")
         OldAddress.objects.create(id=NUMBER, article=article, slug=f"{SECRET}-old")
         ProductCategory.objects.create(id=NUMBER, name=SECRET, slug=SECRET)
         product = Product.objects.create(
@@ -189,6 +190,9 @@ def _object_id(route: str) -> str:
 def _pk(route: str) -> str:
     for beginning, model in (
         ("api/v1/articles/", Article),
+        ("api/v1/comments/", Comment),
+        ("desk/comments/", Comment),
+        ("^desk/comments/", Comment),
         ("desk/", Article),
         ("^desk/", Article),
         ("api/v1/products/", Product),
@@ -204,6 +208,12 @@ def _slug(route: str) -> str:
     return f"{SECRET}-tag" if route.startswith("articles/tag/") else SECRET
 
 
+def _name(route: str) -> str:
+    if "media" in route:
+        return f"{SECRET}.txt"
+    return "approve" if "comments" in route else "archive"
+
+
 # For each name of a parameter: what globex has (by the route), and what nobody has.
 FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "object_id": (_object_id, NOBODYS_UUID),
@@ -215,7 +225,7 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
         lambda route: _take_out_token() if "account/data" in route else IN_LETTERS["token"],
         "nobodys",
     ),
-    "name": (lambda route: f"{SECRET}.txt" if "media" in route else "archive", "archive"),
+    "name": (_name, "archive"),
     "url": (lambda route: SECRET, "nobodys"),
     "app_label": (lambda route: "articles", "articles"),
     "key": (
@@ -263,6 +273,8 @@ def _values(address: Address, globex: TenantRef) -> tuple[dict[str, str], dict[s
         with context.run_in(globex):
             theirs[name] = make(address.route)
         nobodys[name] = f"{nobody}.txt" if address.route.startswith("media") else nobody
+        if name == "name" and "comments" in address.route:
+            nobodys[name] = theirs[name]
         if f"<int:{name}>" in address.route:
             nobodys[name] = str(NUMBER + 1)
     return theirs, nobodys

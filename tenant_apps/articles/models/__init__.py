@@ -11,6 +11,7 @@ from tenant_apps.articles.models.articles import (
     Tag,
     Visibility,
 )
+from tenant_apps.articles.models.comments import Comment, CommentState
 from tenant_apps.articles.models.counts import DailyViews, PopularArticle, ViewBatch
 from tenant_apps.articles.models.revisions import WORDS, KeptWords, Revision
 from tenant_apps.articles.models.searching import SearchEntry, SearchWord
@@ -22,6 +23,8 @@ __all__ = [
     "Article",
     "ArticleQuerySet",
     "Category",
+    "Comment",
+    "CommentState",
     "DailyViews",
     "KeptWords",
     "OldAddress",

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tenant_apps.users.models import User
 
 SLUG_LENGTH = 120
-# `/articles/category/` is a page; an article of this slug could not be reached.
-RESERVED_SLUGS = frozenset({"category"})
+# `/articles/category/` and `/articles/tag/comments/` are pages; what stands there could not be reached.
+RESERVED_SLUGS = frozenset({"category", "tag"})
 
 
 class Category(models.Model):

@@ -48,6 +48,7 @@ def desk(request: HttpRequest) -> HttpResponse:
             "tabs": [(value, label, counts.get(value, 0)) for value, label in State.choices],
             "total": sum(counts.values()),
             "can_write": permissions.can_write(request.user),
+            "can_moderate": permissions.can_moderate(request.user),
         },
     )
 

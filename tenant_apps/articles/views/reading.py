@@ -1,6 +1,7 @@
 """What visitors read."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -9,7 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET
 
-from tenant_apps.articles import counting, permissions, searching, selectors, sharing
+from tenant_apps.articles import commenting, counting, permissions, searching, selectors, sharing
+from tenant_apps.articles.forms import CommentForm
 from tenant_apps.articles.models import Article, Category, Tag
 from tenant_apps.articles.rendering import render_markdown
 
@@ -95,9 +97,25 @@ def article(request: HttpRequest, slug: str) -> HttpResponse:
     found = permissions.visible_to(request.user).for_page().filter(slug=slug).first()
     if found is None:
         return _elsewhere(request, slug)
-    can_change = permissions.can_change(request.user, found)
-    if found.is_published and not can_change:
+    if found.is_published and not permissions.can_change(request.user, found):
         counting.count_view(article=found)
+    return article_page(request, found)
+
+
+def article_page(
+    request: HttpRequest,
+    found: Article,
+    *,
+    comment_form: CommentForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """The page of an article that this person may read; with a comment that could not be kept."""
+    page, threads = commenting.threads_of(found, page=request.GET.get("page"))
+    if comment_form is None:
+        comment_form = CommentForm(
+            is_member=request.user.is_authenticated,
+            initial={"stamp": commenting.stamp_form(found), "answers": _answered(request)},
+        )
     return render(
         request,
         "tenant/articles/article.html",
@@ -109,9 +127,23 @@ def article(request: HttpRequest, slug: str) -> HttpResponse:
             "related": selectors.related_articles(found, person=request.user),
             "popular": _others(selectors.popular_articles, found, request),
             "recent": _others(selectors.latest_articles, found, request),
-            "can_change": can_change,
+            "can_change": permissions.can_change(request.user, found),
+            "can_comment": permissions.can_comment(request.user, found),
+            "can_moderate": permissions.can_moderate(request.user),
+            "comment_form": comment_form,
+            "page": page,
+            "threads": threads,
         },
+        status=status,
     )
+
+
+def _answered(request: HttpRequest) -> str:
+    """The key of the comment that the form is to answer (`?answer=`), where it is one at all."""
+    try:
+        return str(UUID(request.GET.get("answer", "")))
+    except ValueError:
+        return ""
 
 
 def _elsewhere(request: HttpRequest, slug: str) -> HttpResponse:

@@ -33,7 +33,7 @@ def make_many(acme: TenantRef, people: People, count: int, *, published: bool = 
         ("/", 3),
         ("/articles/", 4),
         ("/articles/category/workshop/", 6),
-        ("/articles/article-0/", 8),
+        ("/articles/article-0/", 9),
         ("/api/v1/articles/", 2),
     ],
 )
