@@ -11,10 +11,18 @@ from django.utils.text import Truncator
 from unfold.decorators import action, display
 
 from tenant_apps.activity.admin import TrailAdmin
-from tenant_apps.articles import commenting, permissions, publishing, searching, sorting, writing
+from tenant_apps.articles import (
+    commenting,
+    permissions,
+    publishing,
+    searching,
+    sorting,
+    subscribing,
+    writing,
+)
 from tenant_apps.articles.errors import ArticleError
 from tenant_apps.articles.forms import ArticleAdminForm
-from tenant_apps.articles.models import Article, Category, Comment, OldAddress, Tag
+from tenant_apps.articles.models import Article, Category, Comment, OldAddress, Subscriber, Tag
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 
@@ -344,4 +352,43 @@ class CommentAdmin(TrailAdmin):
         by = cast("User", request.user)
         self.for_each(
             request, queryset, lambda c: commenting.reject_comment(comment=c, by=by), "rejected"
+        )
+
+
+class SubscriberAdmin(TrailAdmin):
+    """Who gets letters about new articles. They come and go by themselves."""
+
+    verbs_keep_the_trail = True
+    domain_errors = (ArticleError, NotAllowed)
+    list_display = ("email", "asked_at", "confirmed_at")
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("email",)
+    fields = readonly_fields = ("email", "asked_at", "confirmed_at")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return permissions.can_manage_subscribers(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return permissions.can_manage_subscribers(request.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return permissions.can_manage_subscribers(request.user)
+
+    def delete_model(self, request: HttpRequest, obj: Subscriber) -> None:
+        subscribing.remove_subscriber(subscriber=obj, by=cast("User", request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Subscriber]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request,
+            queryset,
+            lambda one: subscribing.remove_subscriber(subscriber=one, by=by),
+            "removed",
         )

@@ -44,3 +44,11 @@ class FormTooFast(ArticleError):
 
 class FormTooOld(ArticleError):
     """A form was shown too long ago, or somewhere else."""
+
+
+class SubscriptionInvalid(ArticleError):
+    """A link of a letter belongs to no subscription here, or is too old."""
+
+
+class TooManySubscriptions(ArticleError):
+    """One network has asked letters for too many addresses."""

@@ -11,6 +11,7 @@ from tenant_apps.articles.models import (
     DailyViews,
     OldAddress,
     Revision,
+    Subscriber,
     Tag,
 )
 
@@ -67,5 +68,11 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
         "comments",
         Comment.objects.order_by("id")
         .values("id", "article_id", "answers_id", "name", "email", "body", "state", "made_at")
+        .iterator(_CHUNK),
+    )
+    yield (
+        "subscribers",
+        Subscriber.objects.order_by("id")
+        .values("id", "email", "asked_at", "confirmed_at")
         .iterator(_CHUNK),
     )

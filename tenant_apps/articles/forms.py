@@ -199,6 +199,19 @@ class CommentForm(forms.Form):
         return bool(self.data.get("website"))
 
 
+class SubscribeForm(forms.Form):
+    """An address that wants letters."""
+
+    email = forms.EmailField(max_length=254, label="Your e-mail address")
+    # Nobody sees it, so whoever fills it in is a program.
+    website = forms.CharField(required=False)
+
+    @property
+    def is_trapped(self) -> bool:
+        """Whether a program has filled in what people don't see."""
+        return bool(self.data.get("website"))
+
+
 class ScheduleForm(forms.Form):
     """A day and time of day in a time zone."""
 

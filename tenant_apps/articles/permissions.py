@@ -116,6 +116,11 @@ def can_remove_comment(person: Person, comment: Comment) -> bool:
     return can_moderate(user) or comment.author_id == user.pk
 
 
+def can_manage_subscribers(person: Person) -> bool:
+    user = _user(person)
+    return user is not None and user.has_perm("articles.manage_subscribers")
+
+
 def can_arrange(person: Person) -> bool:
     user = _user(person)
     return user is not None and user.has_perm("articles.manage_categories")
@@ -139,6 +144,11 @@ def require_moderate(person: Person) -> None:
 def require_remove_comment(person: Person, comment: Comment) -> None:
     if not can_remove_comment(person, comment):
         raise NotAllowed("Your role does not let you remove this comment.")
+
+
+def require_manage_subscribers(person: Person) -> None:
+    if not can_manage_subscribers(person):
+        raise NotAllowed("Your role does not let you see or remove subscribers.")
 
 
 def require_write(person: Person) -> None:

@@ -1,10 +1,13 @@
 from django.urls import path, re_path
 from django.urls.converters import UUIDConverter
 
-from tenant_apps.articles.views import comments, desk, history, reading, sharing
+from tenant_apps.articles.views import comments, desk, history, reading, sharing, subscriptions
 
 app_name = "articles"
 urlpatterns = [
+    path("subscription/", subscriptions.subscribe, name="subscribe"),
+    path("subscription/<str:token>/confirm/", subscriptions.confirm, name="confirm-subscription"),
+    path("subscription/<str:token>/leave/", subscriptions.leave, name="leave-subscription"),
     path("sitemap.xml", sharing.sitemap, name="sitemap"),
     # No slug has a point in it.
     path("articles/feed.rss", sharing.rss_feed, name="feed-rss"),

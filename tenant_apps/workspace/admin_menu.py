@@ -70,6 +70,12 @@ UNFOLD_TENANT: dict[str, Any] = {
                         "articles.moderate_comments",
                     ),
                     _item(
+                        "Subscribers",
+                        "mark_email_read",
+                        "admin:articles_subscriber_changelist",
+                        "articles.manage_subscribers",
+                    ),
+                    _item(
                         "Old addresses",
                         "alt_route",
                         "admin:articles_oldaddress_changelist",

@@ -33,8 +33,8 @@ from django.utils import timezone
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
-from tenant_apps.articles import publishing, writing
-from tenant_apps.articles.models import Article, Comment, OldAddress
+from tenant_apps.articles import publishing, subscribing, writing
+from tenant_apps.articles.models import Article, Comment, OldAddress, Subscriber
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
@@ -134,6 +134,11 @@ def _plant(globex: TenantRef) -> None:
         article.tags.add(NUMBER)
         publishing.publish_article(article=article, by=owner)
         Comment.objects.create(article=article, name=SECRET, body=SECRET, sender="x")
+        subscriber = Subscriber.objects.create(email=f"{SECRET}@example.net", sender="x")
+        subscribing.send_confirmation(subscriber=subscriber)
+        found = re.search(r"/subscription/([^/\s]+)/confirm", str(mail.outbox[-1].body))
+        assert found is not None
+        IN_LETTERS["subscription"] = found.group(1)
         OldAddress.objects.create(id=NUMBER, article=article, slug=f"{SECRET}-old")
         ProductCategory.objects.create(id=NUMBER, name=SECRET, slug=SECRET)
         product = Product.objects.create(
@@ -214,6 +219,17 @@ def _name(route: str) -> str:
     return "approve" if "comments" in route else "archive"
 
 
+def _token(route: str) -> str:
+    if route.startswith("subscription/"):
+        is_way_out = route.endswith("leave/")
+        return (
+            subscribing.leave_token(Subscriber.objects.get())
+            if is_way_out
+            else IN_LETTERS["subscription"]
+        )
+    return _take_out_token() if "account/data" in route else IN_LETTERS["token"]
+
+
 # For each name of a parameter: what globex has (by the route), and what nobody has.
 FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "object_id": (_object_id, NOBODYS_UUID),
@@ -221,10 +237,7 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "slug": (_slug, "nobodys"),
     "number": (lambda route: "1", "1"),
     "handle": (lambda route: SECRET, "nobodys"),
-    "token": (
-        lambda route: _take_out_token() if "account/data" in route else IN_LETTERS["token"],
-        "nobodys",
-    ),
+    "token": (_token, "nobodys"),
     "name": (_name, "archive"),
     "url": (lambda route: SECRET, "nobodys"),
     "app_label": (lambda route: "articles", "articles"),

@@ -15,17 +15,20 @@ from tenant_apps.articles.models.comments import Comment, CommentState
 from tenant_apps.articles.models.counts import DailyViews, PopularArticle, ViewBatch
 from tenant_apps.articles.models.revisions import WORDS, KeptWords, Revision
 from tenant_apps.articles.models.searching import SearchEntry, SearchWord
+from tenant_apps.articles.models.subscribers import Announcement, Delivery, Subscriber
 
 __all__ = [
     "RESERVED_SLUGS",
     "SLUG_LENGTH",
     "WORDS",
+    "Announcement",
     "Article",
     "ArticleQuerySet",
     "Category",
     "Comment",
     "CommentState",
     "DailyViews",
+    "Delivery",
     "KeptWords",
     "OldAddress",
     "PopularArticle",
@@ -33,6 +36,7 @@ __all__ = [
     "SearchEntry",
     "SearchWord",
     "State",
+    "Subscriber",
     "Tag",
     "ViewBatch",
     "Visibility",
