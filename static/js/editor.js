@@ -75,3 +75,57 @@ if (form) {
     sent = false;
   });
 }
+
+/* #put-picture: sends a picture, waits until its copies are made, and puts it where the cursor was. */
+const place = document.getElementById("put-picture");
+const WAIT_MS = 700;
+const MOST_WAITS = 60;
+
+async function whenMade(address) {
+  for (let number = 0; number < MOST_WAITS; number += 1) {
+    const answer = await fetch(address, { headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error();
+    const picture = await answer.json();
+    if (picture.state !== "waiting") return picture;
+    await new Promise((done) => setTimeout(done, WAIT_MS));
+  }
+  throw new Error();
+}
+
+function putIntoText(markdown) {
+  const text = document.getElementById("id_body");
+  const { selectionStart: start, selectionEnd: end } = text;
+  text.setRangeText(`\n\n${markdown}\n\n`, start, end, "end");
+  text.dispatchEvent(new Event("input", { bubbles: true }));
+  text.focus();
+}
+
+async function putPicture(input, words) {
+  const data = new FormData();
+  data.set("file", input.files[0]);
+  data.set("csrfmiddlewaretoken", form.elements.csrfmiddlewaretoken.value);
+  words.textContent = "Sending…";
+  try {
+    const answer = await fetch(place.dataset.addAt, { method: "POST", body: data, redirect: "manual" });
+    const said = answer.ok || answer.status === 400 ? await answer.json() : {};
+    if (!said.id) {
+      words.textContent = said.refused ?? "That did not work. Try again in a moment.";
+      return;
+    }
+    words.textContent = "It is being made…";
+    const picture = await whenMade(`${place.dataset.addAt}${said.id}/`);
+    words.textContent = picture.failure || "It stands in the text. Say in its brackets what it shows.";
+    if (picture.markdown) putIntoText(picture.markdown);
+  } catch {
+    words.textContent = "That did not work. Try again in a moment.";
+  } finally {
+    input.value = "";
+  }
+}
+
+if (form && place) {
+  const input = document.getElementById("picture-file");
+  input.addEventListener("change", () => {
+    if (input.files.length) putPicture(input, document.getElementById("picture-state"));
+  });
+}

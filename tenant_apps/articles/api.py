@@ -8,19 +8,35 @@ from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import APIException, Throttled
 from rest_framework.pagination import CursorPagination, PageNumberPagination
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from shared_apps.tenants.visitors import network_of
-from tenant_apps.articles import commenting, permissions, publishing, revising, searching, writing
-from tenant_apps.articles.errors import ArticleError, DateInThePast, SlugTaken, TooManyComments
+from tenant_apps.articles import (
+    commenting,
+    permissions,
+    pictures,
+    publishing,
+    revising,
+    searching,
+    writing,
+)
+from tenant_apps.articles.errors import (
+    ArticleError,
+    DateInThePast,
+    PictureRefused,
+    SlugTaken,
+    TooManyComments,
+)
 from tenant_apps.articles.forms import MAX_BODY_CHARACTERS
 from tenant_apps.articles.models import (
     Article,
     Category,
     Comment,
     CommentState,
+    Picture,
     Revision,
     Visibility,
 )
@@ -64,6 +80,36 @@ class PersonSerializer(serializers.ModelSerializer[User]):
         fields = ["id", "full_name"]
 
 
+class PictureSerializer(serializers.ModelSerializer[Picture]):
+    """A picture, once its copies are made."""
+
+    url = serializers.SerializerMethodField()
+    srcset = serializers.SerializerMethodField()
+    markdown = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Picture
+        fields = [
+            *("id", "state", "failure", "alt", "width", "height", "url", "srcset", "markdown"),
+        ]
+
+    def get_url(self, picture: Picture) -> str | None:
+        return picture.url if picture.is_ready else None
+
+    def get_srcset(self, picture: Picture) -> str | None:
+        return picture.srcset if picture.is_ready else None
+
+    def get_markdown(self, picture: Picture) -> str | None:
+        return picture.markdown if picture.is_ready else None
+
+
+class PictureInput(serializers.Serializer[Any]):
+    """A picture, and what it shows."""
+
+    file = serializers.FileField()
+    alt = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+
+
 class ArticleSerializer(serializers.ModelSerializer[Article]):
     """An article in a list."""
 
@@ -71,6 +117,7 @@ class ArticleSerializer(serializers.ModelSerializer[Article]):
     category: serializers.SlugRelatedField[Category] = serializers.SlugRelatedField(
         "slug", read_only=True
     )
+    cover = PictureSerializer(read_only=True)
     tags: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
     path = serializers.CharField(source="get_absolute_url", read_only=True)
     summary = serializers.CharField(
@@ -81,7 +128,7 @@ class ArticleSerializer(serializers.ModelSerializer[Article]):
         model = Article
         fields = [
             *("id", "title", "slug", "path", "excerpt", "summary", "author", "category", "tags"),
-            *("state", "visibility", "published_at", "created_at", "updated_at"),
+            *("cover", "state", "visibility", "published_at", "created_at", "updated_at"),
         ]
 
 
@@ -299,6 +346,18 @@ class ArticleViewSet(GenericViewSet[Article]):
         page = pages.paginate_queryset(shown, request, self)
         return pages.get_paginated_response(CommentSerializer(page, many=True).data)
 
+    @action(detail=True, methods=["put", "delete"], parser_classes=[MultiPartParser])
+    def cover(self, request: Request, pk: str) -> Response:
+        """Give it a cover (multipart: file, alt), or take it away."""
+        article = self.get_object()
+        permissions.require_change(request.user, article)
+        if request.method == "DELETE":
+            pictures.set_cover(article=article, picture=None, by=self._user)
+            return Response(status=status.HTTP_204_NO_CONTENT)
+        picture = _added_picture(request)
+        pictures.set_cover(article=article, picture=picture, by=self._user)
+        return Response(PictureSerializer(picture).data)
+
     def _comment(self, request: Request, article: Article) -> Response:
         data = CommentInput(data=request.data)
         data.is_valid(raise_exception=True)
@@ -345,6 +404,42 @@ class ArticleViewSet(GenericViewSet[Article]):
 
 def _answered(article: Article, key: Any) -> Comment | None:
     return get_object_or_404(Comment, article=article, pk=key) if key else None
+
+
+def _added_picture(request: Request) -> Picture:
+    data = PictureInput(data=request.data)
+    data.is_valid(raise_exception=True)
+    file = data.validated_data["file"]
+    try:
+        return pictures.add_picture(
+            file=file,
+            file_name=file.name,
+            alt=data.validated_data["alt"],
+            by=cast("User", request.user),
+        )
+    except PictureRefused as error:
+        raise serializers.ValidationError({"file": [str(error)]}) from error
+
+
+class PictureViewSet(GenericViewSet[Picture]):
+    """Pictures for the texts of those who write."""
+
+    lookup_value_converter = "uuid"
+    parser_classes = (MultiPartParser,)
+    serializer_class = PictureSerializer
+
+    def get_queryset(self) -> QuerySet[Picture]:
+        if not permissions.can_write(self.request.user):
+            return Picture.objects.none()
+        return Picture.objects.all()
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(PictureSerializer(self.get_object()).data)
+
+    def create(self, request: Request) -> Response:
+        """Let a picture in (multipart: file, alt). Its copies are made in a moment."""
+        picture = _added_picture(request)
+        return Response(PictureSerializer(picture).data, status=status.HTTP_201_CREATED)
 
 
 class CommentViewSet(GenericViewSet[Comment]):

@@ -148,14 +148,14 @@ def remove_comment(*, comment: Comment, by: User) -> None:
 
 
 @dataclass(slots=True)
-class Thread:
+class CommentThread:
     """A comment and all answers to it, as they are read: each below what it answers."""
 
     first: Comment
     answers: list[Comment] = field(default_factory=list)
 
 
-def threads_of(article: Article, *, page: Any = 1) -> "tuple[Page[Comment], list[Thread]]":
+def threads_of(article: Article, *, page: Any = 1) -> "tuple[Page[Comment], list[CommentThread]]":
     """A page of what readers see, the oldest first. Three queries."""
     shown = Comment.objects.shown().filter(article=article).select_related("author").order_by("id")
     found = Paginator(shown.filter(thread=None), THREADS_PER_PAGE).get_page(page)
@@ -164,7 +164,7 @@ def threads_of(article: Article, *, page: Any = 1) -> "tuple[Page[Comment], list
     if firsts:
         for comment in shown.filter(thread__in=firsts):
             below.setdefault(comment.answers_id, []).append(comment)
-    return found, [Thread(first, _in_order(first, below)) for first in firsts]
+    return found, [CommentThread(first, _in_order(first, below)) for first in firsts]
 
 
 def _in_order(first: Comment, below: dict[Any, list[Comment]]) -> list[Comment]:

@@ -52,3 +52,7 @@ class SubscriptionInvalid(ArticleError):
 
 class TooManySubscriptions(ArticleError):
     """One network has asked letters for too many addresses."""
+
+
+class PictureRefused(ArticleError):
+    """A file is no picture that may be let in."""

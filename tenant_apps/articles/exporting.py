@@ -10,6 +10,7 @@ from tenant_apps.articles.models import (
     Comment,
     DailyViews,
     OldAddress,
+    Picture,
     Revision,
     Subscriber,
     Tag,
@@ -26,6 +27,7 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
         .values(
             *("id", "title", "slug", "excerpt", "body", "state", "version", "created_at"),
             "visibility",
+            "cover_id",
             *("updated_at", "submitted_at", "scheduled_for", "published_at", "archived_at"),
             author_email=F("author__email"),
             category_slug=F("category__slug"),
@@ -74,5 +76,11 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
         "subscribers",
         Subscriber.objects.order_by("id")
         .values("id", "email", "asked_at", "confirmed_at")
+        .iterator(_CHUNK),
+    )
+    yield (
+        "pictures",
+        Picture.objects.order_by("id")
+        .values("id", "file_name", "alt", "state", "width", "height", "added_at")
         .iterator(_CHUNK),
     )

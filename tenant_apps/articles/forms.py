@@ -212,6 +212,22 @@ class SubscribeForm(forms.Form):
         return bool(self.data.get("website"))
 
 
+class PictureForm(forms.Form):
+    """A picture, and what it shows. Whether it is one, `pictures` says."""
+
+    file = forms.FileField(
+        label="Picture",
+        widget=forms.FileInput(attrs={"accept": "image/jpeg,image/png,image/webp,image/gif"}),
+        error_messages={"required": "Choose a picture first."},
+    )
+    alt = forms.CharField(
+        required=False,
+        max_length=200,
+        label="Description",
+        help_text="What it shows, for those who can't see it.",
+    )
+
+
 class ScheduleForm(forms.Form):
     """A day and time of day in a time zone."""
 

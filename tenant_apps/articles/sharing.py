@@ -70,10 +70,13 @@ def metadata_of(article: Article) -> Metadata:
     (https://schema.org/BlogPosting, https://ogp.me).
 
     Args:
-        article: with author, category and tags loaded.
+        article: with author, category, cover and tags loaded.
     """
     tenant = require_tenant()
-    url, image = article_url(article, tenant), ""
+    url = article_url(article, tenant)
+    image = ""
+    if article.cover is not None and article.cover.is_ready:
+        image = page_url(tenant, "media", article.cover.file_of(article.cover.width))
     told: dict[str, Any] = {
         "@context": "https://schema.org",
         "@type": "BlogPosting",

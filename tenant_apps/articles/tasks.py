@@ -4,8 +4,8 @@ from typing import Any, Final
 from uuid import UUID
 
 from shared_apps.tenants.tasks import periodic, tenant_task
-from tenant_apps.articles import counting, publishing, searching, subscribing
-from tenant_apps.articles.models import Subscriber
+from tenant_apps.articles import counting, pictures, publishing, searching, subscribing
+from tenant_apps.articles.models import Picture, Subscriber
 
 # A mail server that is down is tried again for about half an hour.
 _TRIES: Final[dict[str, Any]] = {
@@ -61,3 +61,8 @@ def look_after_announcements() -> None:
 @tenant_task
 def forget_unconfirmed_subscribers() -> int:
     return subscribing.forget_unconfirmed()
+
+
+@tenant_task
+def make_picture_copies(picture_id: str) -> None:
+    pictures.make_copies(picture=Picture.objects.get(pk=UUID(picture_id)))

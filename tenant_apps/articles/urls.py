@@ -1,7 +1,15 @@
 from django.urls import path, re_path
 from django.urls.converters import UUIDConverter
 
-from tenant_apps.articles.views import comments, desk, history, reading, sharing, subscriptions
+from tenant_apps.articles.views import (
+    comments,
+    desk,
+    history,
+    pictures,
+    reading,
+    sharing,
+    subscriptions,
+)
 
 app_name = "articles"
 urlpatterns = [
@@ -30,6 +38,10 @@ urlpatterns = [
     path("desk/preview/", desk.preview, name="preview"),
     path("desk/words/", history.keep_new_words, name="keep-new-words"),
     path("desk/words/drop/", history.drop_new_words, name="drop-new-words"),
+    path("desk/pictures/", pictures.add, name="add-picture"),
+    path("desk/pictures/<uuid:pk>/", pictures.show, name="picture"),
+    path("desk/<uuid:pk>/cover/", pictures.set_cover, name="set-cover"),
+    path("desk/<uuid:pk>/cover/remove/", pictures.remove_cover, name="remove-cover"),
     path("desk/<uuid:pk>/", desk.edit, name="edit"),
     path("desk/<uuid:pk>/schedule/", desk.schedule, name="schedule"),
     path("desk/<uuid:pk>/delete/", desk.delete, name="delete"),

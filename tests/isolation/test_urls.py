@@ -34,7 +34,7 @@ from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
 from tenant_apps.articles import publishing, subscribing, writing
-from tenant_apps.articles.models import Article, Comment, OldAddress, Subscriber
+from tenant_apps.articles.models import Article, Comment, OldAddress, Picture, Subscriber
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
@@ -139,6 +139,7 @@ def _plant(globex: TenantRef) -> None:
         found = re.search(r"/subscription/([^/\s]+)/confirm", str(mail.outbox[-1].body))
         assert found is not None
         IN_LETTERS["subscription"] = found.group(1)
+        Picture.objects.create(alt=SECRET)
         OldAddress.objects.create(id=NUMBER, article=article, slug=f"{SECRET}-old")
         ProductCategory.objects.create(id=NUMBER, name=SECRET, slug=SECRET)
         product = Product.objects.create(
@@ -196,6 +197,8 @@ def _pk(route: str) -> str:
     for beginning, model in (
         ("api/v1/articles/", Article),
         ("api/v1/comments/", Comment),
+        ("api/v1/pictures/", Picture),
+        ("desk/pictures/", Picture),
         ("desk/comments/", Comment),
         ("^desk/comments/", Comment),
         ("desk/", Article),

@@ -13,6 +13,7 @@ from tenant_apps.articles.models.articles import (
 )
 from tenant_apps.articles.models.comments import Comment, CommentState
 from tenant_apps.articles.models.counts import DailyViews, PopularArticle, ViewBatch
+from tenant_apps.articles.models.pictures import Picture, PictureState
 from tenant_apps.articles.models.revisions import WORDS, KeptWords, Revision
 from tenant_apps.articles.models.searching import SearchEntry, SearchWord
 from tenant_apps.articles.models.subscribers import Announcement, Delivery, Subscriber
@@ -31,6 +32,8 @@ __all__ = [
     "Delivery",
     "KeptWords",
     "OldAddress",
+    "Picture",
+    "PictureState",
     "PopularArticle",
     "Revision",
     "SearchEntry",

@@ -94,10 +94,10 @@ class ArticleQuerySet(models.QuerySet["Article"]):
 
     def for_list(self) -> Self:
         """With what a list shows of each, and without the text that it does not."""
-        return self.select_related("author", "category").defer("body")
+        return self.select_related("author", "category", "cover").defer("body")
 
     def for_page(self) -> Self:
-        return self.select_related("author__role", "category").prefetch_related("tags")
+        return self.select_related("author__role", "category", "cover").prefetch_related("tags")
 
 
 class Article(models.Model):
@@ -132,6 +132,14 @@ class Article(models.Model):
         choices=Visibility,
         default=Visibility.PUBLIC,
         db_default=Visibility.PUBLIC,
+    )
+    cover = models.ForeignKey(
+        "articles.Picture",
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     # Counted up by each change, so that two people who edit at once cannot overwrite each other
     # unseen.

@@ -16,6 +16,7 @@ from tenant_apps.articles.forms import (
     MAX_BODY_CHARACTERS,
     ArticleForm,
     KeptWordsForm,
+    PictureForm,
     ScheduleForm,
 )
 from tenant_apps.articles.models import Article, KeptWords, State
@@ -98,10 +99,10 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
         if kept is not None and kept.is_of(found):
             kept = None
         form = ArticleForm(instance=instance, initial=_typed(kept))
-    return _edit_page(request, found, form, user, kept=kept)
+    return edit_page(request, found, form, user, kept=kept)
 
 
-def _edit_page(
+def edit_page(
     request: HttpRequest,
     found: Article,
     form: ArticleForm,
@@ -109,7 +110,10 @@ def _edit_page(
     *,
     kept: KeptWords | None = None,
     schedule_form: ScheduleForm | None = None,
+    cover_form: PictureForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
+    """The page where an article is changed, with what was wrong in one of its forms."""
     return render(
         request,
         "tenant/articles/edit.html",
@@ -122,7 +126,9 @@ def _edit_page(
             "can_publish": permissions.can_publish(user, found),
             "can_delete": permissions.can_delete(user, found),
             "schedule_form": schedule_form or ScheduleForm(),
+            "cover_form": cover_form or PictureForm(auto_id="id_cover_%s"),
         },
+        status=status,
     )
 
 
@@ -227,7 +233,7 @@ def schedule(request: HttpRequest, pk: UUID) -> HttpResponse:
         else:
             messages.success(request, "Scheduled.")
             return redirect("articles:edit", pk=pk)
-    return _edit_page(request, found, ArticleForm(instance=found), user, schedule_form=form)
+    return edit_page(request, found, ArticleForm(instance=found), user, schedule_form=form)
 
 
 @login_required
