@@ -67,6 +67,14 @@ if (form) {
   form.addEventListener("submit", (event) => {
     if (!event.defaultPrevented) sent = true;
   });
+  // Another form of the page (the cover, the schedule) leads away: what is typed is kept first, so that
+  // the next page shows it.
+  document.addEventListener("submit", async (event) => {
+    if (event.target === form || event.defaultPrevented || snapshot() === last) return;
+    event.preventDefault();
+    await keep();
+    event.target.submit();
+  });
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "hidden") keepOnTheWayOut();
   });

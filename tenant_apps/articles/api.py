@@ -21,10 +21,12 @@ from tenant_apps.articles import (
     publishing,
     revising,
     searching,
+    sorting,
     writing,
 )
 from tenant_apps.articles.errors import (
     ArticleError,
+    CategoryLoop,
     DateInThePast,
     PictureRefused,
     SlugTaken,
@@ -42,6 +44,7 @@ from tenant_apps.articles.models import (
 )
 from tenant_apps.articles.models.comments import COMMENT_LENGTH
 from tenant_apps.articles.rendering import render_markdown
+from tenant_apps.slugs import slug_from
 from tenant_apps.users.models import User
 
 
@@ -60,7 +63,9 @@ class NewestFirst(CursorPagination):
     max_page_size = 100
 
 
-class BestFirst(PageNumberPagination):
+class Numbered(PageNumberPagination):
+    """For what has an order of its own: pages by number."""
+
     page_size = 20
     page_size_query_param = "page_size"
     max_page_size = 100
@@ -256,7 +261,7 @@ class ArticleViewSet(GenericViewSet[Article]):
         found = searching.search_articles(
             articles=permissions.readable_by(request.user), query=request.query_params.get("q", "")
         )
-        pages = BestFirst()
+        pages = Numbered()
         # Of keys: the articles themselves are loaded a page at a time.
         keys: Any = pages.paginate_queryset(found.keys, request, self)
         hits: Any = searching.load_hits(found, keys)
@@ -346,7 +351,7 @@ class ArticleViewSet(GenericViewSet[Article]):
         page = pages.paginate_queryset(shown, request, self)
         return pages.get_paginated_response(CommentSerializer(page, many=True).data)
 
-    @action(detail=True, methods=["put", "delete"], parser_classes=[MultiPartParser])
+    @action(detail=True, methods=["post", "delete"], parser_classes=[MultiPartParser])
     def cover(self, request: Request, pk: str) -> Response:
         """Give it a cover (multipart: file, alt), or take it away."""
         article = self.get_object()
@@ -406,6 +411,74 @@ def _answered(article: Article, key: Any) -> Comment | None:
     return get_object_or_404(Comment, article=article, pk=key) if key else None
 
 
+class CategorySerializer(serializers.ModelSerializer[Category]):
+    """A category; `parent` is the slug of the one above it."""
+
+    slug = serializers.SlugField(max_length=120, allow_unicode=True, required=False)
+    parent: Any = serializers.SlugRelatedField(
+        "slug", queryset=Category.objects.none(), allow_null=True, required=False
+    )
+
+    class Meta:
+        model = Category
+        fields = ["id", "name", "slug", "parent"]
+
+    def get_fields(self) -> dict[str, Any]:
+        """With this tenant's categories: a queryset on the class would belong to no tenant."""
+        fields: dict[str, Any] = super().get_fields()
+        fields["parent"].queryset = Category.objects.all()
+        return fields
+
+
+class CategoryViewSet(GenericViewSet[Category]):
+    """The categories of articles: read by all, arranged by those whose role allows it."""
+
+    pagination_class = Numbered
+    lookup_value_converter = "int"
+    serializer_class = CategorySerializer
+
+    def get_queryset(self) -> QuerySet[Category]:
+        return Category.objects.select_related("parent")
+
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(CategorySerializer(page, many=True).data)
+
+    def retrieve(self, request: Request, pk: int) -> Response:
+        return Response(CategorySerializer(self.get_object()).data)
+
+    def create(self, request: Request) -> Response:
+        permissions.require_arrange(request.user)
+        return Response(self._placed(request, Category()), status=status.HTTP_201_CREATED)
+
+    def partial_update(self, request: Request, pk: int) -> Response:
+        permissions.require_arrange(request.user)
+        return Response(self._placed(request, self.get_object()))
+
+    def destroy(self, request: Request, pk: int) -> Response:
+        permissions.require_arrange(request.user)
+        try:
+            sorting.delete_category(category=self.get_object(), by=cast("User", request.user))
+        except ArticleError as error:
+            raise Conflict(str(error)) from error
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _placed(self, request: Request, category: Category) -> Any:
+        is_new = category._state.adding
+        data = CategorySerializer(data=request.data, partial=not is_new)
+        data.is_valid(raise_exception=True)
+        for name, value in data.validated_data.items():
+            setattr(category, name, value)
+        category.slug = category.slug or slug_from(category.name, max_length=120) or "category"
+        try:
+            sorting.place_category(category=category, by=cast("User", request.user))
+        except CategoryLoop as error:
+            raise serializers.ValidationError({"parent": [str(error)]}) from error
+        except SlugTaken as error:
+            raise serializers.ValidationError({"slug": [str(error)]}) from error
+        return CategorySerializer(category).data
+
+
 def _added_picture(request: Request) -> Picture:
     data = PictureInput(data=request.data)
     data.is_valid(raise_exception=True)
@@ -459,6 +532,9 @@ class CommentViewSet(GenericViewSet[Comment]):
         state = request.query_params.get("state", CommentState.PENDING)
         page = self.paginate_queryset(self.get_queryset().filter(state=state))
         return self.get_paginated_response(QueuedCommentSerializer(page, many=True).data)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(QueuedCommentSerializer(self.get_object()).data)
 
     def destroy(self, request: Request, pk: str) -> Response:
         commenting.remove_comment(comment=self.get_object(), by=cast("User", request.user))

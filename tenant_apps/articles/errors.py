@@ -22,6 +22,10 @@ class CategoryInUse(ArticleError):
     """Other categories stand below it."""
 
 
+class CategoryLoop(ArticleError):
+    """A category would stand below itself."""
+
+
 class EditConflict(ArticleError):
     """Somebody else saved this article in the meantime."""
 

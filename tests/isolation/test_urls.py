@@ -196,6 +196,7 @@ def _object_id(route: str) -> str:
 def _pk(route: str) -> str:
     for beginning, model in (
         ("api/v1/articles/", Article),
+        ("api/v1/article-categories/", ArticleCategory),
         ("api/v1/comments/", Comment),
         ("api/v1/pictures/", Picture),
         ("desk/pictures/", Picture),

@@ -225,10 +225,7 @@ def test_refusal_stands_at_the_field_of_page_and_api(
 
 
 def multipart(client: Client, path: str, content: bytes) -> Any:
-    from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
-
-    body = encode_multipart(BOUNDARY, {"file": upload(content), "alt": "A pot"})
-    return client.put(path, body, content_type=MULTIPART_CONTENT)
+    return client.post(path, {"file": upload(content), "alt": "A pot"})
 
 
 def test_cover_from_the_editor_to_the_readers(
