@@ -349,6 +349,8 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = Path(env.str("TERRACE_MEDIA_DIR", default=str(DATA_DIR / "media")))
+# The largest picture that a writer may put into an article, as it comes.
+TERRACE_MAX_PICTURE_BYTES = env.int("TERRACE_MAX_PICTURE_BYTES", default=5_000_000)
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "shared_apps.tenants.storage.TenantFileStorage"},
     # Customers' take-outs: no address serves them; web processes and workers share the folder.

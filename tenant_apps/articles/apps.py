@@ -6,7 +6,15 @@ class ArticlesConfig(AppConfig):
     verbose_name = "Articles"
 
     def ready(self) -> None:
-        from shared_apps.tenants.registry import register_exporter, register_usage_counter
+        from django.contrib.postgres.lookups import TrigramSimilar
+        from django.db.models import CharField
+
+        from shared_apps.tenants.registry import (
+            CloneRules,
+            register_clone_rules,
+            register_exporter,
+            register_usage_counter,
+        )
         from tenant_apps.articles import exporting, selectors
         from tenant_apps.users.permissions import (
             ADMIN,
@@ -16,6 +24,8 @@ class ArticlesConfig(AppConfig):
             register_permissions,
         )
 
+        # Django registers it in django.contrib.postgres, whose app asks each connection for types.
+        CharField.register_lookup(TrigramSimilar)
         editors = (ADMIN, EDITOR)
         writers = (ADMIN, EDITOR, AUTHOR)
         register_permissions(
@@ -27,7 +37,19 @@ class ArticlesConfig(AppConfig):
             ),
             Permission("articles.publish_article", "Publish everybody's articles", roles=editors),
             Permission("articles.delete_article", "Delete articles", roles=editors),
+            Permission("articles.moderate_comments", "Moderate comments", roles=editors),
+            Permission("articles.manage_subscribers", "See and remove subscribers", roles=(ADMIN,)),
             Permission("articles.manage_categories", "Arrange categories and tags", roles=editors),
         )
         register_usage_counter("articles", selectors.count_articles)
+        # A copy of a workspace writes to nobody, and holds nobody's unsaved words.
+        register_clone_rules(
+            "articles",
+            CloneRules(
+                never=[
+                    *("articles_subscriber", "articles_announcement", "articles_delivery"),
+                    "articles_keptwords",
+                ]
+            ),
+        )
         register_exporter("articles", exporting.export_rows)

@@ -22,5 +22,41 @@ class CategoryInUse(ArticleError):
     """Other categories stand below it."""
 
 
+class CategoryLoop(ArticleError):
+    """A category would stand below itself."""
+
+
 class EditConflict(ArticleError):
     """Somebody else saved this article in the meantime."""
+
+
+class WordsUnmerged(ArticleError):
+    """Marks of a merge are left in the text."""
+
+
+class CommentRefused(ArticleError):
+    """A comment can't be kept as it is."""
+
+
+class TooManyComments(ArticleError):
+    """A sender, or all of them together, have said too much lately."""
+
+
+class FormTooFast(ArticleError):
+    """A form was sent faster than people type."""
+
+
+class FormTooOld(ArticleError):
+    """A form was shown too long ago, or somewhere else."""
+
+
+class SubscriptionInvalid(ArticleError):
+    """A link of a letter belongs to no subscription here, or is too old."""
+
+
+class TooManySubscriptions(ArticleError):
+    """One network has asked letters for too many addresses."""
+
+
+class PictureRefused(ArticleError):
+    """A file is no picture that may be let in."""

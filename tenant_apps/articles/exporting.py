@@ -4,7 +4,17 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from django.db.models import F
 
-from tenant_apps.articles.models import Article, Category, Tag
+from tenant_apps.articles.models import (
+    Article,
+    Category,
+    Comment,
+    DailyViews,
+    OldAddress,
+    Picture,
+    Revision,
+    Subscriber,
+    Tag,
+)
 
 _CHUNK = 500
 
@@ -16,6 +26,8 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
         Article.objects.order_by("id")
         .values(
             *("id", "title", "slug", "excerpt", "body", "state", "version", "created_at"),
+            "visibility",
+            "cover_id",
             *("updated_at", "submitted_at", "scheduled_for", "published_at", "archived_at"),
             author_email=F("author__email"),
             category_slug=F("category__slug"),
@@ -33,5 +45,42 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
         "article-tags",
         Article.tags.through.objects.order_by("id")
         .values("article_id", tag_slug=F("tag__slug"))
+        .iterator(_CHUNK),
+    )
+    yield (
+        "article-revisions",
+        Revision.objects.order_by("id")
+        .values(
+            *("article_id", "number", "title", "excerpt", "body", "saved_at", "restored_from"),
+            saved_by_email=F("saved_by__email"),
+        )
+        .iterator(_CHUNK),
+    )
+    yield (
+        "article-old-addresses",
+        OldAddress.objects.order_by("id")
+        .values("article_id", "slug", "replaced_at")
+        .iterator(_CHUNK),
+    )
+    yield (
+        "article-views",
+        DailyViews.objects.order_by("id").values("article_id", "day", "views").iterator(_CHUNK),
+    )
+    yield (
+        "comments",
+        Comment.objects.order_by("id")
+        .values("id", "article_id", "answers_id", "name", "email", "body", "state", "made_at")
+        .iterator(_CHUNK),
+    )
+    yield (
+        "subscribers",
+        Subscriber.objects.order_by("id")
+        .values("id", "email", "asked_at", "confirmed_at")
+        .iterator(_CHUNK),
+    )
+    yield (
+        "pictures",
+        Picture.objects.order_by("id")
+        .values("id", "file_name", "alt", "state", "width", "height", "added_at")
         .iterator(_CHUNK),
     )

@@ -5,20 +5,44 @@ from typing import TypeAlias, cast
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Q
 
-from tenant_apps.articles.models import Article, ArticleQuerySet, State
+from tenant_apps.articles.models import Article, ArticleQuerySet, Comment, State, Visibility
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 
 Person: TypeAlias = AbstractBaseUser | AnonymousUser
 
 
+def readable_rule(person: Person, prefix: str = "") -> Q:
+    """What lists, searches, feeds and counts show this person: published articles, and those for
+    members alone to whom they are for. The writers' own drafts are not among it.
+
+    Args:
+        prefix: the way to the article, as "articles__".
+    """
+    rule: dict[str, str] = {f"{prefix}state": State.PUBLISHED}
+    if not is_member(person):
+        rule[f"{prefix}visibility"] = Visibility.PUBLIC
+    return Q(**rule)
+
+
+def readable_by(person: Person) -> ArticleQuerySet:
+    """The articles of `readable_rule`, the newest first."""
+    return Article.objects.filter(readable_rule(person)).order_by("-published_at", "-id")
+
+
+def is_member(person: Person) -> bool:
+    """Whether this person belongs to the workspace, in any role."""
+    user = _user(person)
+    return user is not None and user.is_active
+
+
 def visible_to(person: Person) -> ArticleQuerySet:
-    """What this person may read: visitors what is published, writers also their own, editors
-    all."""
+    """What this person may read: visitors what is published for everybody, members what is published,
+    writers also their own, editors all."""
     user = _user(person)
     if user is not None and user.has_perm("articles.change_article"):
         return Article.objects.all()
-    rule = Q(state=State.PUBLISHED)
+    rule = readable_rule(person)
     if user is not None and user.has_perm("articles.change_own_article"):
         rule |= Q(author=user)
     return Article.objects.filter(rule)
@@ -42,7 +66,9 @@ def can_write(person: Person) -> bool:
 
 
 def can_read(person: Person, article: Article) -> bool:
-    return article.is_published or can_change(person, article)
+    if article.is_published and (is_member(person) or not article.is_for_members):
+        return True
+    return can_change(person, article)
 
 
 def can_change(person: Person, article: Article) -> bool:
@@ -72,6 +98,29 @@ def can_delete(person: Person, article: Article) -> bool:
     return user.has_perm("articles.delete_article") or own_and_unread
 
 
+def can_comment(person: Person, article: Article) -> bool:
+    """Whoever may read a published article may say something to it."""
+    return article.is_published and can_read(person, article)
+
+
+def can_moderate(person: Person) -> bool:
+    user = _user(person)
+    return user is not None and user.has_perm("articles.moderate_comments")
+
+
+def can_remove_comment(person: Person, comment: Comment) -> bool:
+    """Moderators remove anything, members their own words."""
+    user = _user(person)
+    if user is None or not user.is_active:
+        return False
+    return can_moderate(user) or comment.author_id == user.pk
+
+
+def can_manage_subscribers(person: Person) -> bool:
+    user = _user(person)
+    return user is not None and user.has_perm("articles.manage_subscribers")
+
+
 def can_arrange(person: Person) -> bool:
     user = _user(person)
     return user is not None and user.has_perm("articles.manage_categories")
@@ -80,6 +129,26 @@ def can_arrange(person: Person) -> bool:
 def require_arrange(person: Person) -> None:
     if not can_arrange(person):
         raise NotAllowed("Your role does not let you arrange categories and tags.")
+
+
+def require_comment(person: Person, article: Article) -> None:
+    if not can_comment(person, article):
+        raise NotAllowed("You may not comment on this article.")
+
+
+def require_moderate(person: Person) -> None:
+    if not can_moderate(person):
+        raise NotAllowed("Your role does not let you moderate comments.")
+
+
+def require_remove_comment(person: Person, comment: Comment) -> None:
+    if not can_remove_comment(person, comment):
+        raise NotAllowed("Your role does not let you remove this comment.")
+
+
+def require_manage_subscribers(person: Person) -> None:
+    if not can_manage_subscribers(person):
+        raise NotAllowed("Your role does not let you see or remove subscribers.")
 
 
 def require_write(person: Person) -> None:

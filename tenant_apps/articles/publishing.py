@@ -16,6 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenant_apps.activity import trail
+from tenant_apps.articles import subscribing
 from tenant_apps.articles.errors import DateInThePast, NothingToPublish, WrongState
 from tenant_apps.articles.models import Article, State
 from tenant_apps.articles.permissions import require_change, require_publish
@@ -56,7 +57,8 @@ def schedule_article(*, article: Article, at: datetime, by: User) -> Article:
 def publish_article(*, article: Article, by: User) -> Article:
     """Show it to everybody, now. Raises NotAllowed, WrongState, NothingToPublish.
 
-    The date of the first publication stays when an article returns from the archive.
+    The date of the first publication stays when an article returns from the archive. Subscribers are
+    told of the first one alone.
     """
     require_publish(by, article)
     return _publish(article, by=by)
@@ -105,6 +107,13 @@ def archive_article(*, article: Article, by: User) -> Article:
 
 
 def _publish(article: Article, *, by: User | None) -> Article:
+    with transaction.atomic():
+        published = _show(article, by=by)
+        subscribing.announce_article(article=published)
+    return published
+
+
+def _show(article: Article, *, by: User | None) -> Article:
     first = article.scheduled_for if article.state == State.SCHEDULED else None
     return _step(
         article,

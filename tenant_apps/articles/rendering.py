@@ -83,8 +83,12 @@ def render_markdown(text: str) -> SafeString:
 
 def make_excerpt(text: str) -> str:
     """The first words of a text without its marks, for lists and search results."""
-    plain = " ".join(_unescape(strip_tags(_parser.render(text))).split())
-    return Truncator(plain).chars(EXCERPT_CHARACTERS, truncate="…")
+    return Truncator(plain_text(text)).chars(EXCERPT_CHARACTERS, truncate="…")
+
+
+def plain_text(text: str) -> str:
+    """A text without its marks, in one line."""
+    return " ".join(_unescape(strip_tags(_parser.render(text))).split())
 
 
 def _lower_headings(state: StateCore) -> None:

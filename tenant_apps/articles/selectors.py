@@ -1,15 +1,28 @@
-"""Reads for the pages of articles."""
+"""Reads for the pages of articles. Who asks decides what is in them: see `permissions.readable_rule`."""
 
 import operator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import Count, Q, QuerySet
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
-from tenant_apps.articles.models import Article, ArticleQuerySet, Category, State
+from tenant_apps.articles.models import (
+    Article,
+    ArticleQuerySet,
+    Category,
+    OldAddress,
+    State,
+    Visibility,
+)
+from tenant_apps.articles.permissions import Person, readable_by, readable_rule, visible_to
 
 # As many tabs as a page can show; the rest is on a page of categories.
 MAX_TABS = 12
+# Related articles are looked for among so many, the newest that share a tag.
+_RELATED_AMONG: Final = 100
+_NOBODY: Final = AnonymousUser()
 
 
 def count_articles() -> int:
@@ -22,15 +35,23 @@ def count_by_state(articles: ArticleQuerySet) -> dict[str, int]:
     return dict(articles.order_by().values_list("state").annotate(count=Count("pk")))
 
 
-def latest_articles(limit: int) -> list[Article]:
-    """The newest published articles, for the home page."""
-    return list(Article.objects.published().for_list()[:limit])
+def latest_articles(limit: int, *, person: Person = _NOBODY) -> list[Article]:
+    """The newest articles that this person may read."""
+    return list(readable_by(person).for_list()[:limit])
 
 
-def list_articles(*, category: Category | None = None, tag_slug: str = "") -> ArticleQuerySet:
+def popular_articles(limit: int, *, person: Person = _NOBODY) -> list[Article]:
+    """The articles that were opened most in the last weeks, of those that this person may read."""
+    popular = readable_by(person).filter(popular__isnull=False)
+    return list(popular.order_by("popular__place").for_list()[:limit])
+
+
+def list_articles(
+    *, person: Person, category: Category | None = None, tag_slug: str = ""
+) -> ArticleQuerySet:
     """Published articles for a list page; those of a category include those of the ones below
     it."""
-    articles = Article.objects.published().for_list()
+    articles = readable_by(person).for_list()
     if category is not None:
         articles = articles.filter(category__in=with_descendants(category))
     if tag_slug:
@@ -38,9 +59,22 @@ def list_articles(*, category: Category | None = None, tag_slug: str = "") -> Ar
     return articles
 
 
-def categories_in_use() -> QuerySet[Category]:
+def article_that_moved(slug: str, *, person: Person) -> Article | None:
+    """The article that had this slug before, where this person may read it."""
+    old = OldAddress.objects.filter(slug=slug, article__in=visible_to(person))
+    address = old.select_related("article").first()
+    return address.article if address else None
+
+
+def is_for_members(slug: str) -> bool:
+    """Whether logging in would show the article that has this slug, or had it."""
+    theirs = Article.objects.filter(state=State.PUBLISHED, visibility=Visibility.MEMBERS)
+    return theirs.filter(Q(slug=slug) | Q(old_addresses__slug=slug)).exists()
+
+
+def categories_in_use(person: Person = _NOBODY) -> QuerySet[Category]:
     """Categories that have something to read, with how much: `article_count`."""
-    published = Count("articles", filter=Q(articles__state=State.PUBLISHED))
+    published = Count("articles", filter=readable_rule(person, "articles__"))
     in_use = Category.objects.annotate(article_count=published).filter(article_count__gt=0)
     return in_use.order_by("name", "id")
 
@@ -53,9 +87,9 @@ class CategoryTabs:
     are_all: bool
 
 
-def category_tabs(chosen: Category | None) -> CategoryTabs:
+def category_tabs(chosen: Category | None, *, person: Person) -> CategoryTabs:
     """The fullest categories in use, in their order, and the one that is chosen."""
-    in_use: Any = categories_in_use()
+    in_use: Any = categories_in_use(person)
     found = list(in_use.order_by("-article_count", "id")[: MAX_TABS + 1])
     shown = found[:MAX_TABS]
     if chosen is not None and chosen not in shown:
@@ -79,9 +113,27 @@ def with_descendants(category: Category) -> set[int]:
     return found
 
 
-def related_articles(article: Article, limit: int = 3) -> list[Article]:
-    """Other published articles of the same category, newest first."""
-    if article.category_id is None:
-        return []
-    others = Article.objects.published().filter(category_id=article.category_id)
-    return list(others.exclude(pk=article.pk).for_list()[:limit])
+def related_articles(article: Article, limit: int = 3, *, person: Person) -> list[Article]:
+    """Other articles to read after this one: those that share most tags with it, the newest first, and
+    then the newest of its category. Two queries.
+
+    Args:
+        article: with its tags loaded.
+    """
+    links = Article.tags.through.objects
+    shared = links.filter(tag__in=list(article.tags.all()))
+    others = readable_by(person).exclude(pk=article.pk)
+    of_one: Any = shared.filter(article=OuterRef("pk")).order_by().values("article")
+    number = of_one.annotate(number=Count("pk")).values("number")
+    alike = list(
+        others.filter(pk__in=shared.values("article"))
+        .annotate(shared_tags=Coalesce(Subquery(number), 0))
+        .for_list()[:_RELATED_AMONG]
+    )
+    alike.sort(key=operator.attrgetter("shared_tags"), reverse=True)
+    chosen = alike[:limit]
+    if len(chosen) < limit and article.category_id is not None:
+        same = others.filter(category_id=article.category_id)
+        same = same.exclude(pk__in=[one.pk for one in chosen])
+        chosen += same.for_list()[: limit - len(chosen)]
+    return chosen

@@ -1,20 +1,50 @@
 """Categories and tags, which articles are sorted by. Each verb runs in the tenant's schema and leaves
 a line in the trail."""
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from tenant_apps.activity import trail
-from tenant_apps.articles.errors import CategoryInUse
+from tenant_apps.articles.errors import CategoryInUse, CategoryLoop, SlugTaken
 from tenant_apps.articles.models import Category, Tag
 from tenant_apps.articles.permissions import require_arrange
 from tenant_apps.users.models import User
 
 
 def place_category(*, category: Category, by: User) -> Category:
-    """Keep a category, new or changed. Raises NotAllowed."""
+    """Keep a category, new or changed.
+
+    Raises:
+        NotAllowed: `by` may not arrange categories.
+        CategoryLoop: it would stand below itself.
+        SlugTaken: another category has its slug.
+    """
     require_arrange(by)
-    _keep(category, fields=("name", "slug", "parent_id"), by=by)
+    try:
+        with transaction.atomic():
+            _refuse_loop(category)
+            _keep(category, fields=("name", "slug", "parent_id"), by=by)
+    except IntegrityError as error:
+        diagnosis = getattr(error.__cause__, "diag", None)
+        if diagnosis is not None and diagnosis.constraint_name == "articles_category_slug":
+            raise SlugTaken(
+                f'Another category has the address "{category.slug}". Choose another one.'
+            ) from error
+        raise
     return category
+
+
+def _refuse_loop(category: Category) -> None:
+    """Under a lock of the whole tree, which is small: two moves at once could close a ring that neither
+    of them sees."""
+    parents = dict(
+        Category.objects.select_for_update().order_by("pk").values_list("pk", "parent_id")
+    )
+    above = category.parent_id
+    while above is not None:
+        if above == category.pk:
+            raise CategoryLoop(f'"{category}" cannot stand below itself.')
+        # Taken out, so that a ring that is there already ends too.
+        above = parents.pop(above, None)
 
 
 def delete_category(*, category: Category, by: User) -> None:

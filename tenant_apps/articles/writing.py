@@ -7,16 +7,28 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tenant_apps.activity import trail
+from tenant_apps.articles import searching
 from tenant_apps.articles.errors import EditConflict, SlugTaken
-from tenant_apps.articles.models import RESERVED_SLUGS, SLUG_LENGTH, Article, Category, Tag
+from tenant_apps.articles.models import (
+    RESERVED_SLUGS,
+    SLUG_LENGTH,
+    WORDS,
+    Article,
+    Category,
+    OldAddress,
+    Revision,
+    Tag,
+    Visibility,
+)
 from tenant_apps.articles.permissions import require_change, require_delete, require_write
+from tenant_apps.articles.rendering import make_excerpt
 from tenant_apps.slugs import slug_from
 from tenant_apps.users.models import User
 
-CHANGEABLE = frozenset({"title", "slug", "excerpt", "body", "category", "author"})
+CHANGEABLE = frozenset({"title", "slug", "excerpt", "body", "category", "author", "visibility"})
 
 
-def create_article(
+def create_article(  # noqa: PLR0913 (an article's own fields, by name)
     *,
     title: str,
     by: User,
@@ -26,6 +38,7 @@ def create_article(
     category: Category | None = None,
     tags: Iterable[str | Tag] = (),
     author: User | None = None,
+    visibility: str = Visibility.PUBLIC,
 ) -> Article:
     """Begin an article, as a draft.
 
@@ -35,7 +48,8 @@ def create_article(
         author: `by` where it is not said.
     Raises:
         NotAllowed: `by` may not write.
-        SlugTaken: another article, or a page, has the slug that was asked for.
+        SlugTaken: another article, or a page, has the slug that was asked for, or an old address of
+            another one leads there.
     """
     require_write(by)
     wanted = slug or free_slug(title)
@@ -45,13 +59,18 @@ def create_article(
         slug=wanted,
         body=body,
         excerpt=excerpt,
+        made_excerpt=make_excerpt(body),
+        visibility=visibility,
         category=category,
         author=author or by,
     )
     try:
         with transaction.atomic():
             article.save(force_insert=True)
+            _refuse_old_address(article)
             article.tags.set(find_or_make_tags(tags))
+            _keep_revision(article, by=by)
+            searching.index_article(article=article)
             trail.record(verb="article.created", subject=article, actor=by, after={"title": title})
     except IntegrityError as error:
         _refuse_slug_clash(error, wanted)
@@ -66,17 +85,22 @@ def change_article(
     changes: Mapping[str, Any],
     tags: Iterable[str | Tag] | None = None,
     version: int | None = None,
+    restored_from: int | None = None,
 ) -> Article:
-    """Change what is given and leave the rest.
+    """Change what is given and leave the rest. Changed words are a revision of their own.
 
     Args:
-        changes: values by field; of title, slug, excerpt, body, category, author.
+        changes: values by field; of title, slug, excerpt, body, category, author,
+            visibility.
+            The address that a new slug replaces leads to the article from then on.
         tags: what replaces the tags, themselves or by name; None leaves them.
         version: the version that the writer started from, where they did so a while ago.
+        restored_from: the number of the revision that the words are of.
     Raises:
         NotAllowed: `by` may not change this article.
         EditConflict: it was saved by somebody else since `version`. Nothing is written.
-        SlugTaken: another article, or a page, has the slug.
+        SlugTaken: another article, or a page, has the slug, or an old address of another one leads
+            there.
     """
     require_change(by, article)
     unknown = set(changes) - CHANGEABLE
@@ -92,32 +116,92 @@ def change_article(
                     "was saved: "
                     "copy your text, load the page again and put the two together."
                 )
-            fields = [name for name in changes if getattr(row, name) != changes[name]]
-            before = {name: _brief(getattr(row, name)) for name in fields}
-            after = {name: _brief(changes[name]) for name in fields}
-            new_tags = None if tags is None else find_or_make_tags(tags)
-            if new_tags is not None:
-                old_tags = list(row.tags.all())
-                if {tag.pk for tag in old_tags} == {tag.pk for tag in new_tags}:
-                    new_tags = None
-                else:
-                    before["tags"], after["tags"] = _names(old_tags), _names(new_tags)
-            if not after:
-                return article
-            for name in fields:
-                setattr(article, name, changes[name])
-            article.version = row.version + 1
-            article.updated_at = timezone.now()
-            article.save(update_fields=[*fields, "version", "updated_at"])
-            if new_tags is not None:
-                article.tags.set(new_tags)
-            trail.record(
-                verb="article.changed", subject=article, actor=by, before=before, after=after
-            )
+            _write_changes(article, row, changes, tags, by=by, restored_from=restored_from)
     except IntegrityError as error:
         _refuse_slug_clash(error, str(changes.get("slug", "")))
         raise
     return article
+
+
+def _write_changes(
+    article: Article,
+    row: Article,
+    changes: Mapping[str, Any],
+    tags: Iterable[str | Tag] | None,
+    *,
+    by: User,
+    restored_from: int | None,
+) -> None:
+    """Write what differs from the locked row: the article, its tags, its revision and what it is found
+    by, and a line of the trail. Nothing where nothing differs."""
+    fields = [name for name in changes if getattr(row, name) != changes[name]]
+    before = {name: _brief(getattr(row, name)) for name in fields}
+    after = {name: _brief(changes[name]) for name in fields}
+    new_tags = _tags_to_set(row, tags)
+    if new_tags is not None:
+        before["tags"], after["tags"] = _names(row.tags.all()), _names(new_tags)
+    if not after:
+        return
+    has_new_words = not set(WORDS).isdisjoint(fields)
+    if has_new_words:
+        _keep_first_revision(row)
+    for name in fields:
+        setattr(article, name, changes[name])
+    article.version = row.version + 1
+    article.updated_at = timezone.now()
+    if has_new_words:
+        article.made_excerpt = make_excerpt(article.body)
+    article.save(update_fields=[*fields, "made_excerpt", "version", "updated_at"])
+    if "slug" in fields:
+        _keep_old_address(article, row.slug, by=by)
+    if new_tags is not None:
+        article.tags.set(new_tags)
+    if has_new_words:
+        _keep_revision(article, by=by, restored_from=restored_from)
+    if has_new_words or new_tags is not None:
+        searching.index_article(article=article)
+    verb = "article.changed" if restored_from is None else "article.restored"
+    trail.record(verb=verb, subject=article, actor=by, before=before, after=after)
+
+
+def give_up_address(*, address: OldAddress, by: User) -> None:
+    """Let an old address lead nowhere, so that another article may have it. Raises NotAllowed."""
+    require_change(by, address.article)
+    with transaction.atomic():
+        trail.record(
+            verb="article.address_given_up",
+            subject=address.article,
+            actor=by,
+            before={"slug": address.slug},
+        )
+        address.delete()
+
+
+def _keep_old_address(article: Article, slug: str, *, by: User) -> None:
+    article.old_addresses.filter(slug=article.slug).delete()
+    # Nobody could have kept the address of what was never published.
+    if article.published_at is not None:
+        OldAddress.objects.create(article=article, slug=slug, replaced_by=by)
+    _refuse_old_address(article)
+
+
+def _refuse_old_address(article: Article) -> None:
+    """After the slug is written: whoever gives that address up at the same moment was waited for."""
+    old = OldAddress.objects.filter(slug=article.slug).exclude(article=article)
+    for address in old.select_related("article"):
+        raise SlugTaken(
+            f'"{address.slug}" was the address of "{address.article}", and links to it still lead '
+            "there. Choose another one, or give the old address up first."
+        )
+
+
+def _tags_to_set(row: Article, tags: Iterable[str | Tag] | None) -> list[Tag] | None:
+    """The tags that replace the row's; None where they are these already, or are to be left."""
+    if tags is None:
+        return None
+    wanted = find_or_make_tags(tags)
+    same = {tag.pk for tag in row.tags.all()} == {tag.pk for tag in wanted}
+    return None if same else wanted
 
 
 def delete_article(*, article: Article, by: User) -> None:
@@ -131,9 +215,11 @@ def delete_article(*, article: Article, by: User) -> None:
 
 
 def free_slug(title: str) -> str:
-    """A slug from the title that no article and no page has: with a number behind it where it is taken."""
+    """A slug from the title that no article and no page has, or had: with a number behind it where it is
+    taken."""
     base = slug_from(title, max_length=SLUG_LENGTH) or "article"
     taken = set(Article.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    taken |= set(OldAddress.objects.filter(slug__startswith=base).values_list("slug", flat=True))
     taken |= RESERVED_SLUGS
     if base not in taken:
         return base
@@ -160,6 +246,28 @@ def find_or_make_tags(wanted: Iterable[str | Tag]) -> list[Tag]:
         [Tag(name=name, slug=slug) for slug, name in by_slug.items()], ignore_conflicts=True
     )
     return [*known.values(), *Tag.objects.filter(slug__in=by_slug)]
+
+
+def _keep_revision(article: Article, *, by: User, restored_from: int | None = None) -> None:
+    Revision.objects.create(
+        article=article,
+        number=article.version,
+        saved_at=article.updated_at,
+        saved_by=by,
+        restored_from=restored_from,
+        **{name: getattr(article, name) for name in WORDS},
+    )
+
+
+def _keep_first_revision(row: Article) -> None:
+    """The words that a change is about to replace, where they are older than revisions are."""
+    if not row.revisions.exists():
+        Revision.objects.create(
+            article=row,
+            number=row.version,
+            saved_at=row.updated_at,
+            **{name: getattr(row, name) for name in WORDS},
+        )
 
 
 def _names(tags: Iterable[Tag]) -> list[str]:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from tenant_apps.activity.admin import EntryAdmin, TrailAdmin
 from tenant_apps.activity.models import Entry
 from tenant_apps.articles import admin as articles
-from tenant_apps.articles.models import Article, Tag
+from tenant_apps.articles.models import Article, Comment, OldAddress, Subscriber, Tag
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.products import admin as products
 from tenant_apps.products.models import Category as ProductCategory
@@ -58,6 +58,9 @@ class WorkspaceAdmin(TrailAdmin):
 tenant_admin.register(Article, articles.ArticleAdmin)
 tenant_admin.register(ArticleCategory, articles.CategoryAdmin)
 tenant_admin.register(Tag, articles.TagAdmin)
+tenant_admin.register(Comment, articles.CommentAdmin)
+tenant_admin.register(Subscriber, articles.SubscriberAdmin)
+tenant_admin.register(OldAddress, articles.OldAddressAdmin)
 tenant_admin.register(Product, products.ProductAdmin)
 tenant_admin.register(ProductCategory, products.CategoryAdmin)
 tenant_admin.register(User, users.UserAdmin)

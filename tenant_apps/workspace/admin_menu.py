@@ -63,6 +63,24 @@ UNFOLD_TENANT: dict[str, Any] = {
                         "admin:articles_tag_changelist",
                         "articles.manage_categories",
                     ),
+                    _item(
+                        "Comments",
+                        "forum",
+                        "admin:articles_comment_changelist",
+                        "articles.moderate_comments",
+                    ),
+                    _item(
+                        "Subscribers",
+                        "mark_email_read",
+                        "admin:articles_subscriber_changelist",
+                        "articles.manage_subscribers",
+                    ),
+                    _item(
+                        "Old addresses",
+                        "alt_route",
+                        "admin:articles_oldaddress_changelist",
+                        "articles.add_article",
+                    ),
                 ],
             },
             {

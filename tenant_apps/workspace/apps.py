@@ -13,6 +13,7 @@ class WorkspaceConfig(AppConfig):
             register_exporter,
             register_seeder,
         )
+        from tenant_apps.articles.language import register_language
         from tenant_apps.products.money import register_currency
         from tenant_apps.users.permissions import ADMIN, Permission, register_permissions
         from tenant_apps.users.signup import register_signup_policy
@@ -28,6 +29,7 @@ class WorkspaceConfig(AppConfig):
             ),
         )
         register_signup_policy(lambda: selectors.current_workspace().signup_open)
+        register_language(lambda: selectors.current_workspace().language)
         register_currency(lambda: selectors.current_workspace().currency)
         register_seeder("workspace", seeding.seed_workspace, order=10)
         register_clone_rules(

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from shared_apps.tenants.naming import rename_tenant
 from tenant_apps.activity import trail
+from tenant_apps.articles.tasks import refresh_search
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 from tenant_apps.workspace.models import Workspace
@@ -40,6 +41,8 @@ def change_settings(*, changes: Mapping[str, Any], by: User) -> Workspace:
         for name in fields:
             setattr(workspace, name, values[name])
         workspace.full_clean()
+        if "language" in fields:
+            refresh_search.delay_on_commit()
         if "name" in fields:
             rename_tenant(name=values["name"])
         workspace.updated_at = timezone.now()

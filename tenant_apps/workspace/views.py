@@ -26,7 +26,7 @@ TAKE_OUTS_SHOWN = 10
 
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    articles = latest_articles(ARTICLES_SHOWN)
+    articles = latest_articles(ARTICLES_SHOWN, person=request.user)
     return render(
         request,
         "tenant/workspace/home.html",

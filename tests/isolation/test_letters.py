@@ -19,12 +19,14 @@ from django.core import mail
 from django.core.mail import EmailMessage
 from django.test import Client
 from django.test.signals import template_rendered
+from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks as OnCommit
 
 from shared_apps.front_door import finding, signing_up
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.articles import publishing, writing
+from tenant_apps.articles.models import Subscriber
 from tenant_apps.users import invitations, membership
 from tenant_apps.users.models import Role, User
 from tenant_apps.workspace import takeout
@@ -120,12 +122,30 @@ def _take_out(tenant: TenantRef) -> None:
         takeout.start_takeout(by=User.objects.owners().earliest("joined_at"))
 
 
+def _subscribe(tenant: TenantRef) -> None:
+    client = Client(headers={"host": tenant.hostname})
+    assert client.post("/subscription/", {"email": "reader@example.com"}).status_code == 200
+
+
+def _publish(tenant: TenantRef) -> None:
+    with context.run_in(tenant):
+        Subscriber.objects.create(
+            email="reader@example.com", sender="x", confirmed_at=timezone.now()
+        )
+        owner = User.objects.owners().earliest("joined_at")
+        word = f"{tenant.subdomain}-secret"
+        article = writing.create_article(title=f"{word} news", body=word, by=owner)
+        publishing.publish_article(article=article, by=owner)
+
+
 # template of its subject → how it comes to be sent
 LETTERS: dict[str, Callable[[TenantRef], None]] = {
     "emails/invitation.subject": _invite,
     "emails/sign_up_code.subject": _begin_platform_sign_up,
     "emails/workspaces.subject": _find_workspaces,
     "emails/take_out.subject": _take_out,
+    "emails/subscription.subject": _subscribe,
+    "emails/new_article.subject": _publish,
     "account/email/password_reset_key_subject.txt": _reset_password,
     "account/email/unknown_account_subject.txt": _reset_password_of_nobody,
     "account/email/email_confirmation_signup_subject.txt": _sign_up,

@@ -33,8 +33,8 @@ from django.utils import timezone
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
-from tenant_apps.articles import publishing, writing
-from tenant_apps.articles.models import Article
+from tenant_apps.articles import publishing, subscribing, writing
+from tenant_apps.articles.models import Article, Comment, OldAddress, Picture, Subscriber
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
@@ -133,6 +133,14 @@ def _plant(globex: TenantRef) -> None:
         article.save(update_fields=["category"])
         article.tags.add(NUMBER)
         publishing.publish_article(article=article, by=owner)
+        Comment.objects.create(article=article, name=SECRET, body=SECRET, sender="x")
+        subscriber = Subscriber.objects.create(email=f"{SECRET}@example.net", sender="x")
+        subscribing.send_confirmation(subscriber=subscriber)
+        found = re.search(r"/subscription/([^/\s]+)/confirm", str(mail.outbox[-1].body))
+        assert found is not None
+        IN_LETTERS["subscription"] = found.group(1)
+        Picture.objects.create(alt=SECRET)
+        OldAddress.objects.create(id=NUMBER, article=article, slug=f"{SECRET}-old")
         ProductCategory.objects.create(id=NUMBER, name=SECRET, slug=SECRET)
         product = Product.objects.create(
             title=SECRET, handle=SECRET, state=ProductState.PUBLISHED, published_at=timezone.now()
@@ -188,6 +196,12 @@ def _object_id(route: str) -> str:
 def _pk(route: str) -> str:
     for beginning, model in (
         ("api/v1/articles/", Article),
+        ("api/v1/article-categories/", ArticleCategory),
+        ("api/v1/comments/", Comment),
+        ("api/v1/pictures/", Picture),
+        ("desk/pictures/", Picture),
+        ("desk/comments/", Comment),
+        ("^desk/comments/", Comment),
         ("desk/", Article),
         ("^desk/", Article),
         ("api/v1/products/", Product),
@@ -203,17 +217,32 @@ def _slug(route: str) -> str:
     return f"{SECRET}-tag" if route.startswith("articles/tag/") else SECRET
 
 
+def _name(route: str) -> str:
+    if "media" in route:
+        return f"{SECRET}.txt"
+    return "approve" if "comments" in route else "archive"
+
+
+def _token(route: str) -> str:
+    if route.startswith("subscription/"):
+        is_way_out = route.endswith("leave/")
+        return (
+            subscribing.leave_token(Subscriber.objects.get())
+            if is_way_out
+            else IN_LETTERS["subscription"]
+        )
+    return _take_out_token() if "account/data" in route else IN_LETTERS["token"]
+
+
 # For each name of a parameter: what globex has (by the route), and what nobody has.
 FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "object_id": (_object_id, NOBODYS_UUID),
     "pk": (_pk, NOBODYS_UUID),
     "slug": (_slug, "nobodys"),
+    "number": (lambda route: "1", "1"),
     "handle": (lambda route: SECRET, "nobodys"),
-    "token": (
-        lambda route: _take_out_token() if "account/data" in route else IN_LETTERS["token"],
-        "nobodys",
-    ),
-    "name": (lambda route: f"{SECRET}.txt" if "media" in route else "archive", "archive"),
+    "token": (_token, "nobodys"),
+    "name": (_name, "archive"),
     "url": (lambda route: SECRET, "nobodys"),
     "app_label": (lambda route: "articles", "articles"),
     "key": (
@@ -261,6 +290,8 @@ def _values(address: Address, globex: TenantRef) -> tuple[dict[str, str], dict[s
         with context.run_in(globex):
             theirs[name] = make(address.route)
         nobodys[name] = f"{nobody}.txt" if address.route.startswith("media") else nobody
+        if name == "name" and "comments" in address.route:
+            nobodys[name] = theirs[name]
         if f"<int:{name}>" in address.route:
             nobodys[name] = str(NUMBER + 1)
     return theirs, nobodys

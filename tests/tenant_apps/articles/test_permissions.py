@@ -6,7 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.articles import permissions, publishing, writing
-from tenant_apps.articles.models import Article
+from tenant_apps.articles.models import Article, Category, PopularArticle, Visibility
 from tenant_apps.users.errors import NotAllowed
 from tests.tenant_apps.conftest import LoggedIn, People, make_article
 
@@ -60,6 +60,51 @@ def test_rules(acme_people: People, articles: dict[str, Article], role: str) -> 
     assert visible == {objects[name] for name in RULES[role][0].replace(".", "")}
     changeable = set(permissions.changeable_by(person))
     assert changeable == {objects[name] for name in RULES[role][1].replace(".", "")}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_articles_for_members_are_read_by_members_alone(
+    acme: TenantRef, acme_people: People, as_role: LoggedIn, role: str
+) -> None:
+    """In the page, lists, categories, search, API, feeds and sitemap alike."""
+    with context.run_in(acme):
+        category = Category.objects.create(name="Workshop", slug="workshop")
+        article = make_article(acme_people["admin"], "Secretive kiln")
+        writing.change_article(
+            article=article,
+            by=acme_people["admin"],
+            changes={"visibility": Visibility.MEMBERS, "category": category},
+        )
+        beside = make_article(acme_people["admin"], "Beside it")
+        person = AnonymousUser() if role == "visitor" else acme_people[role]
+        is_member = role != "visitor"
+        assert permissions.can_read(person, article) is is_member
+        assert (article in permissions.visible_to(person)) is is_member
+        PopularArticle.objects.create(article=article, place=1, views=9)
+    client = as_role(role)
+    for path in (
+        "/",
+        "/articles/",
+        "/articles/category/workshop/",
+        "/articles/tag/clay/",
+        "/articles/?q=secretive",
+        "/articles/?q=secretiv",
+        f"/articles/{beside.slug}/",
+        "/api/v1/articles/",
+        "/api/v1/articles/search/?q=kiln",
+    ):
+        assert ("Secretive" in client.get(path).content.decode()) is is_member, path
+    listed = client.get("/articles/category/").content.decode()
+    assert ("/articles/category/workshop/" in listed) is is_member
+    page = client.get(f"/articles/{article.slug}/")
+    assert page.status_code == (200 if is_member else 302)
+    api = client.get(f"/api/v1/articles/{article.pk}/")
+    assert api.status_code == (200 if is_member else 404)
+    # The same for everybody: a feed reader and a search engine are nobody.
+    for path in ("/articles/feed.rss", "/articles/feed.atom", "/sitemap.xml"):
+        body = client.get(path).content.decode()
+        assert "beside" in body
+        assert "secretive" not in body.lower(), path
 
 
 @pytest.mark.parametrize("role", ROLES[1:])

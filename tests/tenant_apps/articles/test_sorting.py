@@ -1,12 +1,13 @@
 import pytest
 
+from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
 from tenant_apps.articles import sorting
-from tenant_apps.articles.errors import CategoryInUse
+from tenant_apps.articles.errors import CategoryInUse, CategoryLoop
 from tenant_apps.articles.models import Article, Category, Tag
 from tenant_apps.users.errors import NotAllowed
-from tests.tenant_apps.conftest import People, make_article
+from tests.tenant_apps.conftest import LoggedIn, People, make_article
 
 
 def test_categories_and_tags_leave_lines_in_the_trail(
@@ -66,3 +67,47 @@ def test_sorting_by_somebody_who_may_not(
         with pytest.raises(NotAllowed, match="does not let you arrange"):
             call()
     assert (Category.objects.get(), Tag.objects.get()) == (news, clay)
+
+
+def test_category_is_refused_below_itself_by_verb_admin_and_api(
+    acme: TenantRef, acme_people: People, as_role: LoggedIn
+) -> None:
+    with context.run_in(acme):
+        top = Category.objects.create(name="Top", slug="top")
+        middle = Category.objects.create(name="Middle", slug="middle", parent=top)
+        low = Category.objects.create(name="Low", slug="low", parent=middle)
+        top.parent = low
+        with pytest.raises(CategoryLoop, match="below itself"):
+            sorting.place_category(category=top, by=acme_people["editor"])
+        assert Category.objects.get(slug="top").parent is None
+    client = as_role("editor")
+    page = client.post(
+        f"/admin/articles/category/{top.pk}/change/",
+        {"name": "Top", "slug": "top", "parent": low.pk},
+    )
+    assert "cannot stand below itself" in page.content.decode()
+    for parent in ("low", "top"):
+        answer = client.patch(
+            f"/api/v1/article-categories/{top.pk}/",
+            {"parent": parent},
+            content_type="application/json",
+        )
+        assert answer.status_code == 400
+        assert "below itself" in answer.json()["parent"][0]
+
+
+def test_categories_by_api(acme: TenantRef, acme_people: People, as_role: LoggedIn) -> None:
+    client = as_role("editor")
+    address = "/api/v1/article-categories/"
+    made = client.post(address, {"name": "Größe"}, content_type="application/json").json()
+    assert (made["slug"], made["parent"]) == ("grosse", None)
+    taken = client.post(address, {"name": "X", "slug": "grosse"}, content_type="application/json")
+    assert (taken.status_code, list(taken.json())) == (400, ["slug"])
+    below = client.post(
+        address, {"name": "Below", "parent": "grosse"}, content_type="application/json"
+    ).json()
+    assert client.delete(f"{address}{made['id']}/").status_code == 409
+    assert as_role("author").delete(f"{address}{below['id']}/").status_code == 403
+    listed = as_role("visitor").get(address).json()["results"]
+    assert [one["name"] for one in listed] == ["Below", "Größe"]
+    assert client.delete(f"{address}{below['id']}/").status_code == 204

@@ -10,7 +10,7 @@ from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
 from tenant_apps.articles import writing
-from tenant_apps.articles.models import Article, Category, Tag
+from tenant_apps.articles.models import Article, Category, Comment, OldAddress, Tag
 from tenant_apps.products import catalogue
 from tenant_apps.products.models import Category as ProductCategory
 from tenant_apps.products.models import Product, ProductVariant, StockMovement
@@ -62,6 +62,11 @@ def inlines(prefix: str, *rows: dict[str, object], initial: int = 0) -> dict[str
         "/admin/articles/article/{article}/change/",
         "/admin/articles/article/{article}/history/",
         "/admin/articles/article/{article}/delete/",
+        "/admin/articles/comment/",
+        "/admin/articles/comment/{comment}/change/",
+        "/admin/articles/oldaddress/",
+        "/admin/articles/oldaddress/{address}/change/",
+        "/admin/articles/oldaddress/{address}/delete/",
         "/admin/articles/tag/add/?_popup=1",
         "/admin/autocomplete/?app_label=articles&model_name=article&field_name=tags&term=cl",
         "/admin/products/product/",
@@ -80,8 +85,11 @@ def test_page_asks_no_table_that_a_tenant_lacks(
     acme: TenantRef, acme_people: People, owner: Client, path: str
 ) -> None:
     with context.run_in(acme):
+        article = make_article(acme_people["author"])
         keys = {
-            "article": make_article(acme_people["author"]).pk,
+            "article": article.pk,
+            "comment": Comment.objects.create(article=article, name="N", body="B", sender="x").pk,
+            "address": OldAddress.objects.create(article=article, slug="old").pk,
             "product": make_product().pk,
             "person": acme_people["member"].pk,
             "role": Role.objects.get(slug="editor").pk,
@@ -97,6 +105,7 @@ def test_page_asks_no_table_that_a_tenant_lacks(
 def test_every_model_of_the_admin_is_walked_below() -> None:
     assert {model._meta.label for model in tenant_admin._registry} == {
         *("articles.Article", "articles.Category", "articles.Tag"),
+        *("articles.OldAddress", "articles.Comment", "articles.Subscriber"),
         *("products.Product", "products.Category"),
         *("users.User", "users.Invitation", "users.Role"),
         *("activity.Entry", "workspace.Workspace"),

@@ -38,16 +38,16 @@ PLANTED: dict[str, tuple[str, list[tuple[str, str]], list[str]]] = {
         ],
     ),
     "missing column with its key and index": (
-        "ALTER TABLE articles_article DROP COLUMN category_id",
+        "ALTER TABLE articles_category DROP COLUMN parent_id",
         [
-            ("missing column", "articles_article.category_id"),
+            ("missing column", "articles_category.parent_id"),
             (
                 "missing foreign key",
-                "articles_article.articles_article_category_id_633dad2b_fk_articles_category_id",
+                "articles_category.articles_category_parent_id_84a402a2_fk_articles_category_id",
             ),
-            ("missing index", "articles_article_category_id_633dad2b"),
+            ("missing index", "articles_category_parent_id_84a402a2"),
         ],
-        ['ADD COLUMN "category_id" bigint', "FOREIGN KEY (category_id)", "CREATE INDEX"],
+        ['ADD COLUMN "parent_id" bigint', "FOREIGN KEY (parent_id)", "CREATE INDEX"],
     ),
     "extra column": (
         "ALTER TABLE users_user ADD COLUMN nickname text NOT NULL DEFAULT ''",

@@ -1,4 +1,6 @@
-from typing import cast
+"""A writer's desk: what they may change, and the page where they change it."""
+
+from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import messages
@@ -8,83 +10,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from tenant_apps.articles import permissions, publishing, selectors, writing
-from tenant_apps.articles.errors import ArticleError, SlugTaken
-from tenant_apps.articles.forms import MAX_BODY_CHARACTERS, ArticleForm, ScheduleForm
-from tenant_apps.articles.models import Article, Category, State, Tag
-from tenant_apps.articles.rendering import make_excerpt, render_markdown
+from tenant_apps.articles import permissions, publishing, revising, selectors, writing
+from tenant_apps.articles.errors import ArticleError, EditConflict, SlugTaken
+from tenant_apps.articles.forms import (
+    MAX_BODY_CHARACTERS,
+    ArticleForm,
+    KeptWordsForm,
+    PictureForm,
+    ScheduleForm,
+)
+from tenant_apps.articles.models import Article, KeptWords, State
+from tenant_apps.articles.rendering import render_markdown
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 
-PER_PAGE = 12
 DESK_PER_PAGE = 30
-CATEGORIES_PER_PAGE = 60
-
-
-@require_GET
-def article_list(request: HttpRequest) -> HttpResponse:
-    return _list_page(request)
-
-
-@require_GET
-def category(request: HttpRequest, slug: str) -> HttpResponse:
-    return _list_page(request, chosen=get_object_or_404(Category, slug=slug))
-
-
-@require_GET
-def categories(request: HttpRequest) -> HttpResponse:
-    """All categories that have something to read, a page at a time."""
-    return render(
-        request,
-        "tenant/articles/categories.html",
-        {
-            "section": "articles",
-            "page": Paginator(selectors.categories_in_use(), CATEGORIES_PER_PAGE).get_page(
-                request.GET.get("page")
-            ),
-        },
-    )
-
-
-@require_GET
-def tag(request: HttpRequest, slug: str) -> HttpResponse:
-    return _list_page(request, tag=get_object_or_404(Tag, slug=slug))
-
-
-def _list_page(
-    request: HttpRequest, *, chosen: Category | None = None, tag: Tag | None = None
-) -> HttpResponse:
-    articles = selectors.list_articles(category=chosen, tag_slug=tag.slug if tag else "")
-    page = Paginator(articles, PER_PAGE).get_page(request.GET.get("page"))
-    return render(
-        request,
-        "tenant/articles/list.html",
-        {
-            "section": "articles",
-            "page": page,
-            "category": chosen,
-            "tag": tag,
-            "tabs": selectors.category_tabs(chosen),
-            "can_write": permissions.can_write(request.user),
-        },
-    )
-
-
-@require_GET
-def article(request: HttpRequest, slug: str) -> HttpResponse:
-    found = get_object_or_404(permissions.visible_to(request.user).for_page(), slug=slug)
-    return render(
-        request,
-        "tenant/articles/article.html",
-        {
-            "section": "articles",
-            "article": found,
-            "html": render_markdown(found.body),
-            "description": found.excerpt or make_excerpt(found.body),
-            "related": selectors.related_articles(found),
-            "can_change": permissions.can_change(request.user, found),
-        },
-    )
 
 
 @login_required
@@ -109,6 +49,7 @@ def desk(request: HttpRequest) -> HttpResponse:
             "tabs": [(value, label, counts.get(value, 0)) for value, label in State.choices],
             "total": sum(counts.values()),
             "can_write": permissions.can_write(request.user),
+            "can_moderate": permissions.can_moderate(request.user),
         },
     )
 
@@ -118,14 +59,25 @@ def write(request: HttpRequest) -> HttpResponse:
     """Begin an article."""
     user = cast("User", request.user)
     permissions.require_write(user)
-    form = ArticleForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
-        begun = writing.create_article(by=user, tags=form.tag_names(), **form.changes())
-        return _carry_out(request, begun, user)
+    if request.method == "POST":
+        kept, form = None, ArticleForm(request.POST)
+        if form.is_valid():
+            begun = writing.create_article(by=user, tags=form.tag_names(), **form.changes())
+            revising.drop_words(article=None, by=user)
+            return _carry_out(request, begun, user)
+    else:
+        kept = revising.kept_words(article=None, by=user)
+        form = ArticleForm(initial=_typed(kept))
     return render(
         request,
         "tenant/articles/edit.html",
-        {"section": "desk", "form": form, "can_publish": permissions.can_publish_own(user)},
+        {
+            "section": "desk",
+            "form": form,
+            "kept": kept,
+            "preview": render_markdown(form["body"].value() or ""),
+            "can_publish": permissions.can_publish_own(user),
+        },
     )
 
 
@@ -135,25 +87,33 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
     user = cast("User", request.user)
     # Two objects: the form writes what was typed into its own.
     found = get_object_or_404(permissions.changeable_by(user).for_page(), pk=pk)
-    form = ArticleForm(
-        request.POST if request.method == "POST" else None,
-        instance=get_object_or_404(permissions.changeable_by(user), pk=pk),
-    )
-    if request.method == "POST" and form.is_valid():
-        try:
-            writing.change_article(
-                article=found,
-                by=user,
-                changes=form.changes(),
-                tags=form.tag_names(),
-                version=form.cleaned_data["version"],
-            )
-        except SlugTaken as error:
-            form.add_error("slug", str(error))
-        except ArticleError as error:
-            form.add_error(None, str(error))
-        else:
-            return _carry_out(request, found, user)
+    instance = get_object_or_404(permissions.changeable_by(user), pk=pk)
+    if request.method == "POST":
+        kept, form = None, ArticleForm(request.POST, instance=instance)
+        if form.is_valid():
+            answer = _save(request, found, form, user)
+            if answer is not None:
+                return answer
+    else:
+        kept = revising.kept_words(article=found, by=user)
+        if kept is not None and kept.is_of(found):
+            kept = None
+        form = ArticleForm(instance=instance, initial=_typed(kept))
+    return edit_page(request, found, form, user, kept=kept)
+
+
+def edit_page(
+    request: HttpRequest,
+    found: Article,
+    form: ArticleForm,
+    user: User,
+    *,
+    kept: KeptWords | None = None,
+    schedule_form: ScheduleForm | None = None,
+    cover_form: PictureForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """The page where an article is changed, with what was wrong in one of its forms."""
     return render(
         request,
         "tenant/articles/edit.html",
@@ -161,12 +121,57 @@ def edit(request: HttpRequest, pk: UUID) -> HttpResponse:
             "section": "desk",
             "form": form,
             "article": found,
+            "kept": kept,
             "preview": render_markdown(form["body"].value() or ""),
             "can_publish": permissions.can_publish(user, found),
             "can_delete": permissions.can_delete(user, found),
-            "schedule_form": ScheduleForm(),
+            "schedule_form": schedule_form or ScheduleForm(),
+            "cover_form": cover_form or PictureForm(auto_id="id_cover_%s"),
         },
+        status=status,
     )
+
+
+def _typed(kept: KeptWords | None) -> dict[str, Any]:
+    """A writer's unsaved words for the form; it shows the saved ones where there are none."""
+    if kept is None:
+        return {}
+    return {
+        "title": kept.title,
+        "body": kept.body,
+        "excerpt": kept.excerpt,
+        "tags": kept.tags,
+        "version": kept.base_version,
+    }
+
+
+def _save(
+    request: HttpRequest, found: Article, form: ArticleForm, user: User
+) -> HttpResponse | None:
+    """Save what the form holds and answer; None where the form has to be shown again."""
+    try:
+        writing.change_article(
+            article=found,
+            by=user,
+            changes=form.changes(),
+            tags=form.tag_names(),
+            version=form.cleaned_data["version"],
+        )
+    except EditConflict as error:
+        typed = KeptWordsForm(request.POST)
+        if not typed.is_valid():
+            form.add_error(None, str(error))
+            return None
+        revising.keep_words(article=found, by=user, **typed.words())
+        return redirect("articles:merge", pk=found.pk)
+    except SlugTaken as error:
+        form.add_error("slug", str(error))
+        return None
+    except ArticleError as error:
+        form.add_error(None, str(error))
+        return None
+    revising.drop_words(article=found, by=user)
+    return _carry_out(request, found, user)
 
 
 def _carry_out(request: HttpRequest, article: Article, user: User) -> HttpResponse:
@@ -216,19 +221,19 @@ def step(request: HttpRequest, pk: UUID, name: str) -> HttpResponse:
 @login_required
 @require_POST
 def schedule(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Have it published later; what is wrong with the time is said beside it."""
     user = cast("User", request.user)
-    found = get_object_or_404(permissions.changeable_by(user), pk=pk)
+    found = get_object_or_404(permissions.changeable_by(user).for_page(), pk=pk)
     form = ScheduleForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, "Give the day and the time at which it is to be published.")
-        return redirect("articles:edit", pk=pk)
-    try:
-        publishing.schedule_article(article=found, at=form.moment, by=user)
-    except ArticleError as error:
-        messages.error(request, str(error))
-    else:
-        messages.success(request, "Scheduled.")
-    return redirect("articles:edit", pk=pk)
+    if form.is_valid():
+        try:
+            publishing.schedule_article(article=found, at=form.moment, by=user)
+        except ArticleError as error:
+            form.add_error("at", str(error))
+        else:
+            messages.success(request, "Scheduled.")
+            return redirect("articles:edit", pk=pk)
+    return edit_page(request, found, ArticleForm(instance=found), user, schedule_form=form)
 
 
 @login_required

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tenant_apps.users.models import User
 
 SLUG_LENGTH = 120
-# `/articles/category/` is a page; an article of this slug could not be reached.
-RESERVED_SLUGS = frozenset({"category"})
+# `/articles/category/` and `/articles/tag/comments/` are pages; what stands there could not be reached.
+RESERVED_SLUGS = frozenset({"category", "tag"})
 
 
 class Category(models.Model):
@@ -73,9 +73,16 @@ class State(models.TextChoices):
     ARCHIVED = "archived", "Archived"
 
 
+class Visibility(models.TextChoices):
+    """Who reads an article once it is published."""
+
+    PUBLIC = "public", "Everybody"
+    MEMBERS = "members", "Members, who are logged in"
+
+
 class ArticleQuerySet(models.QuerySet["Article"]):
     def published(self) -> Self:
-        """What every visitor may read, newest first."""
+        """What is published, newest first. Who may read which of it, `permissions` says."""
         return self.filter(state=State.PUBLISHED).order_by("-published_at", "-id")
 
     def due(self) -> Self:
@@ -87,10 +94,10 @@ class ArticleQuerySet(models.QuerySet["Article"]):
 
     def for_list(self) -> Self:
         """With what a list shows of each, and without the text that it does not."""
-        return self.select_related("author", "category").defer("body")
+        return self.select_related("author", "category", "cover").defer("body")
 
     def for_page(self) -> Self:
-        return self.select_related("author__role", "category").prefetch_related("tags")
+        return self.select_related("author__role", "category", "cover").prefetch_related("tags")
 
 
 class Article(models.Model):
@@ -108,6 +115,8 @@ class Article(models.Model):
         help_text="One or two sentences for lists and search results. "
         "Left empty, it is made from the text.",
     )
+    # Made from the text, for where the excerpt is empty; NULL where the text is older than this is.
+    made_excerpt = models.CharField(max_length=300, null=True, editable=False)
     body = models.TextField("text", blank=True, help_text="Markdown.")
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="articles"
@@ -117,6 +126,21 @@ class Article(models.Model):
     )
     tags = models.ManyToManyField(Tag, blank=True, related_name="articles")
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT, editable=False)
+    visibility = models.CharField(
+        "who reads it",
+        max_length=10,
+        choices=Visibility,
+        default=Visibility.PUBLIC,
+        db_default=Visibility.PUBLIC,
+    )
+    cover = models.ForeignKey(
+        "articles.Picture",
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
     # Counted up by each change, so that two people who edit at once cannot overwrite each other
     # unseen.
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -201,6 +225,15 @@ class Article(models.Model):
     @property
     def is_published(self) -> bool:
         return self.state == State.PUBLISHED
+
+    @property
+    def is_for_members(self) -> bool:
+        return self.visibility == Visibility.MEMBERS
+
+    @property
+    def summary(self) -> str:
+        """The excerpt, or the first words of the text where nobody has written one."""
+        return self.excerpt or self.made_excerpt or ""
 
     @property
     def reading_minutes(self) -> int:
