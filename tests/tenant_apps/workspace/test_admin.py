@@ -98,7 +98,7 @@ def test_every_model_of_the_admin_is_walked_below() -> None:
     assert {model._meta.label for model in tenant_admin._registry} == {
         *("articles.Article", "articles.Category", "articles.Tag"),
         *("products.Product", "products.Category"),
-        *("users.User", "users.Invitation", "users.Role"),
+        *("users.User", "users.Invitation", "users.Role", "users.ApiToken"),
         *("activity.Entry", "workspace.Workspace"),
     }
 
