@@ -425,8 +425,6 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "DESCRIPTION": "What a workspace publishes, and what its people do in it.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
-    # The tenant's pages are no part of it.
-    "SERVE_URLCONF": "config.urls_tenant",
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,

@@ -32,13 +32,15 @@ _HALF: Final = 20  # hexadecimal digits
 
 
 def version_of(row: models.Model) -> str:
-    """What changes with each change of a row: its `version`, else its `updated_at`, else all of it."""
-    for name in ("version", "updated_at"):
-        if name in row.__dict__:
-            known: list[Any] = [row.__dict__[name]]
-            break
+    """What changes with each change of a row: its `version`, else its `updated_at`, else all of it but
+    what the model names in `NO_CHANGE` (what is written by being used, as the last log-in)."""
+    names = {field.attname for field in row._meta.concrete_fields}
+    telling = next((name for name in ("version", "updated_at") if name in names), None)
+    if telling is None:
+        left_out: frozenset[str] = getattr(row, "NO_CHANGE", frozenset())
+        known = [(name, getattr(row, name)) for name in sorted(names - left_out)]
     else:
-        known = [getattr(row, field.attname) for field in row._meta.concrete_fields]
+        known = [(telling, getattr(row, telling))]
     return _digest(f"{row._meta.label} {row.pk} {known!r}".encode())
 
 
@@ -94,7 +96,8 @@ def tag_answer(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
 
 
 def _require_current(row: models.Model, given: str) -> None:
-    rows: Any = type(row)._base_manager
+    # Not type(row): the person who asks is a lazy object around the row.
+    rows: Any = row.__class__._base_manager
     # Nobody changes it between this look and the change.
     now = rows.select_for_update(of=("self",)).filter(pk=row.pk).first()
     if now is None or version_of(now) != version_of(row):

@@ -128,6 +128,10 @@ class User(AbstractBaseUser):
 
     objects: ClassVar[UserManager] = UserManager()
 
+    # Written by being here, not by being changed (tenant_apps/api/lost_updates.py).
+    NO_CHANGE: ClassVar[frozenset[str]] = frozenset(
+        {"last_login", "password", "session_generation", "welcomed_at"}
+    )
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
     REQUIRED_FIELDS = ["full_name"]
