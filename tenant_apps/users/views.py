@@ -168,7 +168,8 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@reauthentication_required
+@login_required
+@reauthentication_required(allow_get=True)  # type: ignore[untyped-decorator]  # allauth has no types
 def tokens(request: HttpRequest) -> HttpResponse:
     """One's API tokens, and a new one, which this answer alone shows."""
     person = cast("User", request.user)
