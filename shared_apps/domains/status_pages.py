@@ -117,9 +117,7 @@ def render_error(
     """
     sentence = sentence or _ERRORS[code]
     if wants_json(request):
-        response = answer_problem(
-            request, name=_PROBLEMS[code], status=code, detail=sentence
-        )
+        response = answer_problem(request, name=_PROBLEMS[code], status=code, detail=sentence)
     else:
         page = render_to_string(
             f"errors/{code}.html", {**_facts(request), "code": code, "sentence": sentence}

@@ -33,7 +33,9 @@ def problem(
     }
     request_id = getattr(request, "request_id", "")
     if request_id:
-        body["instance"] = f"urn:uuid:{uuid.UUID(request_id)}" if _is_uuid(request_id) else request_id
+        body["instance"] = (
+            f"urn:uuid:{uuid.UUID(request_id)}" if _is_uuid(request_id) else request_id
+        )
     return body
 
 

@@ -9,7 +9,13 @@ class ApiConfig(AppConfig):
     verbose_name = "API"
 
     def ready(self) -> None:
-        from shared_apps.tenants.registry import CloneRules, register_clone_rules
+        from shared_apps.tenants.registry import (
+            CloneRules,
+            register_clone_rules,
+            register_exporter,
+        )
         from tenant_apps.api import openapi  # noqa: F401 - registers its extensions
 
+        # Answers are copies of what the other apps give, kept for a day.
+        register_exporter("api", lambda: ())
         register_clone_rules("api", CloneRules(never=["api_keptanswer"]))

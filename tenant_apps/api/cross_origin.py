@@ -112,9 +112,7 @@ def _preflight(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _marked(
-    request: HttpRequest, response: HttpResponseBase, *, allowed: bool
-) -> HttpResponseBase:
+def _marked(request: HttpRequest, response: HttpResponseBase, *, allowed: bool) -> HttpResponseBase:
     # Another origin's answer is another one, also where it is refused.
     patch_vary_headers(cast("HttpResponse", response), ("Origin",))
     if allowed:

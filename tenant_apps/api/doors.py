@@ -8,17 +8,17 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern
+from django.urls import URLPattern, URLResolver
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 
 from tenant_apps.api import kept_answers, lost_updates, problems, sparse_fields, throttling
 from tenant_apps.api.errors import WrongParameter
 
-View = Callable[..., HttpResponseBase]
+View = Callable[..., Any]
 
 
-def with_manners(patterns: Iterable[URLPattern]) -> list[URLPattern]:
+def with_manners(patterns: Iterable[URLPattern | URLResolver]) -> list[URLPattern]:
     """The same addresses, each view with the manners of this API: Idempotency-Key, ETag and 304,
     `?fields=`, RateLimit headers.
 
@@ -27,6 +27,7 @@ def with_manners(patterns: Iterable[URLPattern]) -> list[URLPattern]:
     return [
         URLPattern(one.pattern, _door(one.callback), one.default_args, one.name)
         for one in patterns
+        if isinstance(one, URLPattern)
     ]
 
 
@@ -56,12 +57,12 @@ def _door(view: View) -> View:
 def _finished(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     if isinstance(response, Response):
         wanted = request.GET.get(sparse_fields.PARAMETER)
-        if wanted is not None and request.method in {"GET", "HEAD"} and response.data:
-            if response.status_code == 200:  # noqa: PLR2004
-                try:
-                    response.data = sparse_fields.keep_fields(response.data, wanted)
-                except WrongParameter as error:
-                    return _told(request, error)
+        is_read = request.method in {"GET", "HEAD"} and response.status_code == 200  # noqa: PLR2004
+        if wanted is not None and is_read and response.data:
+            try:
+                response.data = sparse_fields.keep_fields(response.data, wanted)
+            except WrongParameter as error:
+                return _told(request, error)
         response.render()
     response.headers.setdefault("Cache-Control", "private, no-cache")
     throttling.tell_limits(request, response)

@@ -30,7 +30,8 @@ class StillRunning(Conflict):
 
     default_code = "still_running"
     default_detail = (
-        "The first request with this Idempotency-Key is still being worked on. Ask again in a moment."
+        "The first request with this Idempotency-Key is still being worked on. "
+        "Ask again in a moment."
     )
     wait = 1
 

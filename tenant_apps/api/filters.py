@@ -3,7 +3,7 @@
 A view without `search_fields` or `ordering_fields` has neither, in its answers and in the document.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
@@ -36,8 +36,9 @@ class Ordering(OrderingFilter):
         return [(name, name) for name in getattr(view, "ordering_fields", ())]
 
     def remove_invalid_fields(
-        self, queryset: QuerySet[Any], fields: Sequence[str], view: "APIView", request: Request
+        self, queryset: QuerySet[Any], fields: Iterable[str], view: "APIView", request: Request
     ) -> list[str]:
+        fields = list(fields)
         valid = [name for name, _ in self.get_valid_fields(queryset, view)]
         unknown = [name for name in fields if name.removeprefix("-") not in valid]
         if unknown and valid:

@@ -155,5 +155,3 @@ def _replay(attempt: Attempt, person_id: UUID) -> None:
 def _free(attempt: Attempt) -> None:
     if attempt.lock:
         cache.delete(attempt.lock)
-
-

@@ -64,7 +64,7 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class BearerScheme(OpenApiAuthenticationExtension):
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the document calls our tokens."""
 
     target_class = "tenant_apps.users.authentication.BearerAuthentication"
@@ -79,7 +79,10 @@ class BearerScheme(OpenApiAuthenticationExtension):
 
 
 def add_what_all_share(
-    result: dict[str, Any], generator: Any, request: Any, public: bool  # noqa: FBT001 (its signature)
+    result: dict[str, Any],
+    generator: Any,
+    request: Any,
+    public: bool,  # noqa: FBT001 (its signature)
 ) -> dict[str, Any]:
     """drf-spectacular's POSTPROCESSING_HOOKS: problems, headers and `?fields=` of each operation."""
     components = result.setdefault("components", {})

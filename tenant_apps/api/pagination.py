@@ -1,3 +1,4 @@
+import re
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
@@ -9,6 +10,8 @@ from rest_framework.request import Request
 from tenant_apps.api.errors import WrongParameter
 
 _NOT_OURS: Final = "This cursor is not one of ours. Take the addresses in `next` and `previous`."
+
+_SIZE = re.compile(r"\A0*[1-9][0-9]{0,8}\Z")
 
 
 class NewestFirst(CursorPagination):
@@ -24,9 +27,7 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 100
 
-    def get_ordering(
-        self, request: Request, queryset: QuerySet[Any], view: Any
-    ) -> tuple[str, ...]:
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: Any) -> tuple[str, ...]:
         ordering: tuple[str, ...] = tuple(super().get_ordering(request, queryset, view))
         if any(name.lstrip("-") in {"id", "pk"} for name in ordering):
             return ordering
@@ -35,7 +36,8 @@ class NewestFirst(CursorPagination):
     def decode_cursor(self, request: Request) -> Any:
         """As Django REST framework's, with an answer that blames the parameter."""
         try:
-            cursor = super().decode_cursor(request)
+            # The stubs have numbers for its position, which is a text.
+            cursor: Any = super().decode_cursor(request)
         except NotFound as error:
             raise WrongParameter(self.cursor_query_param, _NOT_OURS) from error
         if cursor is not None and cursor.position is not None and "\0" in cursor.position:
@@ -43,7 +45,7 @@ class NewestFirst(CursorPagination):
         return cursor
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
+        self, queryset: Any, request: Request, view: Any = None
     ) -> list[Any] | None:
         """As Django REST framework's; a cursor that says no key or date is refused as such."""
         try:
@@ -57,7 +59,7 @@ class NewestFirst(CursorPagination):
     def get_page_size(self, request: Request) -> int | None:
         """As Django REST framework's, but what is no size is refused, not passed over."""
         raw = request.query_params.get(self.page_size_query_param)
-        if raw is not None and not (raw.isascii() and raw.isdigit() and int(raw) > 0):
+        if raw is not None and not _SIZE.match(raw):
             raise WrongParameter(
                 self.page_size_query_param,
                 f"A page has 1 to {self.max_page_size} items.",

@@ -97,9 +97,14 @@ def tell(error: exceptions.APIException, request: HttpRequest | None) -> Respons
 def _as_known(error: Exception) -> exceptions.APIException | None:
     if isinstance(error, exceptions.APIException):
         return error
-    for kind in type(error).__mro__:
-        if kind in _refusals:
-            return _refusals[kind](str(error))
+    if refusal := next(
+        (_refusals[kind] for kind in type(error).__mro__ if kind in _refusals), None
+    ):
+        return refusal(str(error))
+    return _as_djangos(error)
+
+
+def _as_djangos(error: Exception) -> exceptions.APIException | None:
     if isinstance(error, Http404):
         # Its own words name models.
         return exceptions.NotFound(_NOT_FOUND)

@@ -34,6 +34,10 @@ class _Left:
 class _Told(SimpleRateThrottle):
     """Notes at the request what is left."""
 
+    # Made in SimpleRateThrottle.__init__.
+    num_requests: int | None
+    duration: int | None
+
     def allow_request(self, request: Request, view: "APIView") -> bool:
         allowed = bool(super().allow_request(request, view))
         if getattr(self, "key", None) and self.num_requests and self.duration:

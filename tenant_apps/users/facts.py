@@ -38,9 +38,7 @@ def check_phone(number: str) -> None:
     if number and not (
         _PHONE.match(number) and sum(character.isdigit() for character in number) in _DIGITS
     ):
-        raise ValidationError(
-            "A phone number has 5 to 15 digits, as +49 30 123456.", code="phone"
-        )
+        raise ValidationError("A phone number has 5 to 15 digits, as +49 30 123456.", code="phone")
 
 
 def check_birth_date(day: date) -> None:

@@ -108,7 +108,9 @@ class TokenForm(forms.Form):
     """A new API token."""
 
     name = forms.CharField(
-        label="What is it for?", max_length=60, help_text="As \u201cstock sync\u201d. You alone see it."
+        label="What is it for?",
+        max_length=60,
+        help_text="As \u201cstock sync\u201d. You alone see it.",
     )
     scopes = forms.MultipleChoiceField(
         label="It may", widget=forms.CheckboxSelectMultiple, choices=scope_choices

@@ -52,7 +52,7 @@ def people_middleware(get_response: Answer) -> Callable[[HttpRequest], Any]:
 
 def _set_clock_when_known(request: HttpRequest) -> None:
     # As AuthenticationMiddleware's own: asked for when somebody wants to know, and once.
-    request.user = SimpleLazyObject(lambda: _known(request))
+    request.user = cast("User", SimpleLazyObject(lambda: _known(request)))
 
 
 def _known(request: HttpRequest) -> Any:

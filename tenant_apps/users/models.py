@@ -103,9 +103,7 @@ class User(AbstractBaseUser):
         "about you", max_length=1000, blank=True, default="", db_default="", validators=[check_text]
     )
     # The name of a file in the tenant's folder; made by `avatars`, never what was sent.
-    avatar = models.CharField(
-        max_length=100, blank=True, default="", db_default="", editable=False
-    )
+    avatar = models.CharField(max_length=100, blank=True, default="", db_default="", editable=False)
     website = models.CharField(
         max_length=200, blank=True, default="", db_default="", validators=[check_website]
     )

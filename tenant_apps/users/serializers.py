@@ -36,7 +36,8 @@ class PermissionSerializer(serializers.Serializer[Any]):
     """One thing that a role may grant."""
 
     name = serializers.CharField()
-    label = serializers.CharField()
+    # The stubs know DRF's own attribute of this name alone.
+    label = serializers.CharField()  # type: ignore[assignment]
 
 
 class PersonSerializer(serializers.ModelSerializer[User]):

@@ -29,6 +29,7 @@ from tenant_apps.users.roles import require_may_give
 # In the session: the row's key, the session's own at that time, and when the row was written.
 _MARK: Final = "terrace_sign_in"
 _NOTED_EVERY: Final = timedelta(minutes=5)
+_LONGEST_AGENT: Final = 300
 _KEPT_FOR: Final = timedelta(days=30)
 API_LIFETIME: Final = timedelta(days=14)
 
@@ -104,8 +105,8 @@ def open_sign_ins(person: User) -> QuerySet[SignIn]:
 def is_this_one(sign_in: SignIn, request: HttpRequest) -> bool:
     """Whether it is the session that asks."""
     session: Any = getattr(request, "session", None)
-    mark = session.get(_MARK) if session is not None else None
-    return bool(mark) and mark[0] == str(sign_in.pk)
+    mark: list[Any] = (session.get(_MARK) if session is not None else None) or [None]
+    return bool(mark[0] == str(sign_in.pk))
 
 
 def end_sign_in(*, sign_in: SignIn, by: User) -> SignIn:
@@ -147,9 +148,9 @@ def sign_out_everywhere(*, person: User, by: User, staying: HttpRequest | None =
         keys = [key for key in others.values_list("session_key", flat=True) if key]
         ended = others.update(ended_at=timezone.now())
         User.objects.filter(pk=person.pk).update(session_generation=F("session_generation") + 1)
-        person.session_generation = User.objects.values_list(
-            "session_generation", flat=True
-        ).get(pk=person.pk)
+        person.session_generation = User.objects.values_list("session_generation", flat=True).get(
+            pk=person.pk
+        )
         trail.record(
             verb="person.signed_out_everywhere",
             subject=person,
@@ -188,10 +189,9 @@ def on_logged_out(sender: Any, *, request: HttpRequest, user: Any, **rest: Any) 
 
 
 def _facts(request: HttpRequest, person: User) -> dict[str, Any]:
-    longest = SignIn._meta.get_field("user_agent").max_length
     return {
         "auth_hash": person.get_session_auth_hash(),
-        "user_agent": request.headers.get("User-Agent", "")[:longest].replace("\0", ""),
+        "user_agent": request.headers.get("User-Agent", "").replace("\0", "")[:_LONGEST_AGENT],
         "ip_address": visitors.address_of(request),
     }
 

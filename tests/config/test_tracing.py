@@ -28,7 +28,9 @@ def test_id_that_is_brought_is_kept(acme_client: Client) -> None:
     assert answer.json()["instance"] == "proxy-0123456789"
 
 
-@pytest.mark.parametrize("brought", ["", "short", "x" * 65, "a b c d e f g h", "näme-0123456789", "<b>"])
+@pytest.mark.parametrize(
+    "brought", ["", "short", "x" * 65, "a b c d e f g h", "näme-0123456789", "<b>"]
+)
 def test_what_is_no_id_is_replaced(acme_client: Client, brought: str) -> None:
     answer = acme_client.get("/", headers={"x-request-id": brought})
     assert UUID.match(answer["X-Request-ID"])

@@ -29,9 +29,7 @@ def allow(
 ) -> Allow:
     def change(origins: list[str]) -> None:
         with context.run_in(acme), django_capture_on_commit_callbacks(execute=True):
-            configuration.change_settings(
-                changes={"api_origins": origins}, by=acme_people["owner"]
-            )
+            configuration.change_settings(changes={"api_origins": origins}, by=acme_people["owner"])
 
     return change
 
@@ -45,9 +43,7 @@ def test_nobody_is_let_in_by_default(acme_people: People, acme_client: Client) -
         assert "Origin" in answer["Vary"]
 
 
-def test_listed_site_reads_and_is_told_what_it_may_send(
-    allow: Allow, acme_client: Client
-) -> None:
+def test_listed_site_reads_and_is_told_what_it_may_send(allow: Allow, acme_client: Client) -> None:
     allow([SHOP])
     answer = acme_client.get(PATH, headers=ORIGIN)
     assert answer["Access-Control-Allow-Origin"] == SHOP
@@ -96,7 +92,8 @@ def test_pages_are_not_the_api(allow: Allow, acme_client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["*", "null", "https://shop.example.com/", "http://shop.example.com", "shop", "https://"]
+    "origin",
+    ["*", "null", "https://shop.example.com/", "http://shop.example.com", "shop", "https://"],
 )
 def test_what_is_no_origin(allow: Allow, origin: str) -> None:
     with pytest.raises(ValidationError, match="not the origin of a site"):
@@ -106,7 +103,10 @@ def test_what_is_no_origin(allow: Allow, origin: str) -> None:
 def test_settings_page_takes_the_list(acme: TenantRef, as_role: LoggedIn) -> None:
     client = as_role("owner")
     data = {
-        **{"name": "Acme", "language": "en", "time_zone": "UTC", "currency": "EUR"},
+        "name": "Acme",
+        "language": "en",
+        "time_zone": "UTC",
+        "currency": "EUR",
         "api_origins": f"{SHOP},http://localhost:3000",
     }
     answer = client.post("/admin/workspace/workspace/1/change/", data)

@@ -17,7 +17,7 @@ from tenant_apps.api.models import KeptAnswer
 from tenant_apps.articles import writing
 from tenant_apps.articles.models import Article
 from tests.conftest import ClientMaker
-from tests.tenant_apps.api.conftest import JSON, Program
+from tests.tenant_apps.api.conftest import JSON
 from tests.tenant_apps.conftest import LoggedIn, People
 
 

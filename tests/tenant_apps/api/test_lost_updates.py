@@ -84,7 +84,5 @@ def test_change_without_the_header_where_it_is_needed(as_role: LoggedIn) -> None
     refused = client.patch("/api/v1/me/", {"location": "Oslo"}, **JSON)
     assert refused.status_code == 428
     etag = client.get("/api/v1/me/")["ETag"]
-    changed = client.patch(
-        "/api/v1/me/", {"location": "Oslo"}, headers={"If-Match": etag}, **JSON
-    )
+    changed = client.patch("/api/v1/me/", {"location": "Oslo"}, headers={"If-Match": etag}, **JSON)
     assert (changed.status_code, changed.json()["location"]) == (200, "Oslo")

@@ -11,7 +11,7 @@ from shared_apps.tenants.context import TenantRef
 from shared_apps.tenants.models import Tenant
 from tenant_apps.articles import permissions as article_permissions
 from tenant_apps.articles.errors import WrongState
-from tests.tenant_apps.api.conftest import JSON, Program
+from tests.tenant_apps.api.conftest import JSON
 from tests.tenant_apps.conftest import LoggedIn, People, make_article
 
 
@@ -167,9 +167,7 @@ def test_workspace_that_is_closed(acme: TenantRef, acme_client: Client) -> None:
 
 
 def test_nul_is_refused_in_every_parameter(acme_people: People, acme_client: Client) -> None:
-    told = problem_in(
-        acme_client.get("/api/v1/articles/?page_size=%00"), 400, "invalid-parameter"
-    )
+    told = problem_in(acme_client.get("/api/v1/articles/?page_size=%00"), 400, "invalid-parameter")
     assert told["errors"][0]["parameter"] == "page_size"
 
 

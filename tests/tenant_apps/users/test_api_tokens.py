@@ -53,9 +53,7 @@ def test_token_acts_for_its_person(
     assert refused.status_code == 404
 
 
-def test_database_holds_nothing_that_opens(
-    in_acme: TenantRef, token: tuple[ApiToken, str]
-) -> None:
+def test_database_holds_nothing_that_opens(in_acme: TenantRef, token: tuple[ApiToken, str]) -> None:
     row, text = token
     secret = text.split("_", 3)[3]
     assert len(secret) >= 43
@@ -123,7 +121,18 @@ def test_token_that_is_over(
 
 
 @pytest.mark.parametrize(
-    "text", ["terrace_", "terrace_x_y_z", "x", "a b", "x" * 5000, "terrace_" + "0" * 32, "é", "..", "a.b.c"]
+    "text",
+    [
+        "terrace_",
+        "terrace_x_y_z",
+        "x",
+        "a b",
+        "x" * 5000,
+        "terrace_" + "0" * 32,
+        "é",
+        "..",
+        "a.b.c",
+    ],
 )
 def test_what_is_no_token(acme_people: People, acme_client: Client, text: str) -> None:
     answer = bearer(acme_client, text).get("/api/v1/articles/")
@@ -212,13 +221,9 @@ def test_making_and_revoking_is_in_the_trail(in_acme: TenantRef, acme_people: Pe
 
 
 @pytest.mark.parametrize("scopes", [[], ["nothing:read"], ["articles"]])
-def test_scopes_that_cannot_be(
-    in_acme: TenantRef, acme_people: People, scopes: list[str]
-) -> None:
+def test_scopes_that_cannot_be(in_acme: TenantRef, acme_people: People, scopes: list[str]) -> None:
     with pytest.raises(ScopeUnknown):
-        api_tokens.issue_token(
-            person=acme_people["author"], name="x", scopes=scopes, lifetime=WEEK
-        )
+        api_tokens.issue_token(person=acme_people["author"], name="x", scopes=scopes, lifetime=WEEK)
 
 
 @pytest.mark.parametrize("lifetime", [timedelta(0), timedelta(days=366)])
@@ -299,9 +304,7 @@ def test_api_makes_lists_and_revokes(as_role: LoggedIn) -> None:
     assert other.delete(f"/api/v1/me/tokens/{made['id']}/").status_code == 404
 
 
-def test_token_makes_no_tokens(
-    acme: TenantRef, acme_people: People, acme_client: Client
-) -> None:
+def test_token_makes_no_tokens(acme: TenantRef, acme_people: People, acme_client: Client) -> None:
     with context.run_in(acme):
         text = issue(acme_people["owner"], "users:write")[1]
     data = {"name": "More", "scopes": ["articles:write"], "days": 365}
@@ -317,9 +320,7 @@ def test_admin_lists_and_revokes(
         row, _ = issue(acme_people["author"])
     client = as_role(role)
     assert client.get("/admin/users/apitoken/").status_code == status
-    client.post(
-        "/admin/users/apitoken/", {"action": "revoke", "_selected_action": [str(row.pk)]}
-    )
+    client.post("/admin/users/apitoken/", {"action": "revoke", "_selected_action": [str(row.pk)]})
     with context.run_in(acme):
         assert bool(ApiToken.objects.get().revoked_at) is (status == 200)
 

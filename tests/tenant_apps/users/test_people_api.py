@@ -336,12 +336,18 @@ def test_invitation_from_the_first_letter_to_its_end(
     token = str(mail.outbox[-1].body).split("/invitations/")[1].split("/")[0]
     acme_client.post(f"/invitations/{token}/", {"full_name": "Nora", "password": PASSWORD})
     told = client.get(path).json()
-    assert (told["email"], told["state"], told["role"]) == ("new@acme.example", "accepted", "helper")
+    assert (told["email"], told["state"], told["role"]) == (
+        "new@acme.example",
+        "accepted",
+        "helper",
+    )
     assert token not in str(told)
     refused = client.delete(path)
     assert (refused.status_code, refused.json()["type"]) == (409, "urn:terrace:problem:conflict")
     with context.run_in(acme):
-        assert User.objects.select_related("role").get(email="new@acme.example").role.name == "Helper"
+        assert (
+            User.objects.select_related("role").get(email="new@acme.example").role.name == "Helper"
+        )
     # Somebody has the role now.
     gone = client.delete(f"/api/v1/roles/{own['id']}/")
     assert gone.status_code == 409

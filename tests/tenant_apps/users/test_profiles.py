@@ -37,9 +37,7 @@ FACTS = {
 }
 
 
-def picture(
-    kind: str = "PNG", size: tuple[int, int] = (800, 600), **options: Any
-) -> bytes:
+def picture(kind: str = "PNG", size: tuple[int, int] = (800, 600), **options: Any) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", size, "teal").save(file, kind, **options)
     return file.getvalue()
@@ -144,7 +142,9 @@ def test_picture_is_made_anew(acme: TenantRef, acme_people: People) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Secret camera"
     exif[0x8825] = {1: "N", 2: (59.0, 54.0, 0.0)}
-    sent = picture("JPEG", (1200, 900), exif=exif) + b"<?php system('id'); ?><script>alert(1)</script>"
+    sent = (
+        picture("JPEG", (1200, 900), exif=exif) + b"<?php system('id'); ?><script>alert(1)</script>"
+    )
     with context.run_in(acme):
         made = make_picture(ContentFile(sent), width=512, height=512, cropped=True)
     assert b"Secret camera" in sent
@@ -170,7 +170,10 @@ def test_kinds_that_are_taken(kind: str) -> None:
 
 
 BAD_PICTURES: dict[str, tuple[bytes, str]] = {
-    "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', "JPEG, PNG"),
+    "svg": (
+        b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+        "JPEG, PNG",
+    ),
     "html with a picture's first bytes": (b"GIF89a<script>alert(1)</script>", "JPEG, PNG"),
     "no picture": (b"%PDF-1.7", "JPEG, PNG"),
     "nothing": (b"", "JPEG, PNG"),
@@ -250,9 +253,7 @@ def test_api_sets_and_removes_the_picture(as_role: LoggedIn) -> None:
         + picture()
         + b"\r\n--x--\r\n"
     )
-    answer = client.put(
-        "/api/v1/me/avatar/", body, content_type="multipart/form-data; boundary=x"
-    )
+    answer = client.put("/api/v1/me/avatar/", body, content_type="multipart/form-data; boundary=x")
     assert answer.status_code == 200, answer.json()
     assert answer.json()["avatar_url"].endswith(".webp")
     assert client.delete("/api/v1/me/avatar/").status_code == 204

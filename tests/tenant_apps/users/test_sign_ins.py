@@ -132,9 +132,7 @@ def test_others_are_signed_out_by_whoever_may_manage_them(
             sign_ins.sign_out_everywhere(person=acme_people["editor"], by=by)
 
 
-def test_admins_action_signs_out(
-    acme: TenantRef, acme_people: People, as_role: LoggedIn
-) -> None:
+def test_admins_action_signs_out(acme: TenantRef, acme_people: People, as_role: LoggedIn) -> None:
     phone = device(acme, IPHONE)
     as_role("owner").post(
         "/admin/users/user/",
@@ -186,9 +184,7 @@ def test_last_seen_is_noted_every_few_minutes(
     assert row.device == "Safari on iPhone"
 
 
-def test_session_from_before_these_rows_gets_one(
-    acme: TenantRef, acme_people: People
-) -> None:
+def test_session_from_before_these_rows_gets_one(acme: TenantRef, acme_people: People) -> None:
     here = device(acme, FIREFOX)
     with context.run_in(acme):
         session = here.session
