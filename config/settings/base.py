@@ -414,7 +414,8 @@ REST_FRAMEWORK = {
         "tenant_apps.api.throttling.PersonThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {"anon": "300/min", "user": "1200/min"},
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "tenant_apps.api.openapi.ApiSchema",
+    "DEFAULT_METADATA_CLASS": "tenant_apps.api.metadata.Plain",
     "EXCEPTION_HANDLER": "tenant_apps.api.problems.handle_exception",
     # Without a number DRF takes all of X-Forwarded-For for the visitor's name.
     "NUM_PROXIES": TERRACE_PROXIES,

@@ -55,8 +55,8 @@ def attempt_of(request: HttpRequest) -> Attempt | None:
     """The key that a request carries, or None where it carries none.
 
     Raises:
-        WrongParameter: it is none of 1 to 255 visible characters, or the body is not JSON: a file
-            would have to be read twice.
+        WrongParameter: it is none of 1 to 255 visible characters, or stands on a file, which would
+            have to be read twice.
     """
     raw = request.headers.get(HEADER)
     if raw is None or request.method != "POST":
@@ -64,8 +64,8 @@ def attempt_of(request: HttpRequest) -> Attempt | None:
     key = raw.strip().removeprefix('"').removesuffix('"')
     if not _KEY.match(key):
         raise WrongParameter(HEADER, "An Idempotency-Key is 1 to 255 visible characters.")
-    if request.content_type not in {"", "application/json"}:
-        raise WrongParameter(HEADER, "An Idempotency-Key can be sent with a body of JSON alone.")
+    if str(request.content_type).startswith("multipart/"):
+        raise WrongParameter(HEADER, "An Idempotency-Key can't be sent with a file.")
     digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
     digest.update(request.body)
     return Attempt(key, digest.hexdigest())

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter
 
 from shared_apps.tenants.problems import PROBLEM_JSON
+from tenant_apps.api.sparse_fields import PARAMETER
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 # What an endpoint may answer whatever it does: 400 a parameter or body, 401 and 403 who asks, 404, 406
@@ -42,26 +45,44 @@ _PROBLEM: Final[dict[str, Any]] = {
     },
     "required": ["type", "title", "status", "detail"],
 }
-_HEADERS: Final[dict[str, dict[str, Any]]] = {
-    "IfMatch": {
-        "name": "If-Match",
-        "in": "header",
-        "schema": {"type": "string"},
-        "description": "The ETag of what you read: nobody's change in between is lost (412).",
-    },
-    "IdempotencyKey": {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-        "description": "Sent twice, done once: the same answer again for 24 hours.",
-    },
-    "Fields": {
-        "name": "fields",
-        "in": "query",
-        "schema": {"type": "string"},
-        "description": "Names with commas between them: of each item nothing else is told.",
-    },
-}
+
+
+class ApiSchema(AutoSchema):
+    """REST_FRAMEWORK's DEFAULT_SCHEMA_CLASS: the headers that the manners read, by view and method."""
+
+    def get_override_parameters(self) -> list[Any]:
+        parameters: list[Any] = list(super().get_override_parameters())
+        view: Any = self.view
+        if (
+            self.method == "POST"
+            and getattr(view, "keeps_answers", True)
+            and view.permission_classes
+        ):
+            parameters.append(_IDEMPOTENCY_KEY)
+        if self.method in {"PUT", "PATCH", "DELETE"} and hasattr(view, "get_object"):
+            is_needed = getattr(view, "needs_if_match", False) and self.method != "DELETE"
+            parameters.append(_if_match(required=is_needed))
+        elif self.method in {"PUT", "PATCH"} and getattr(view, "needs_if_match", False):
+            parameters.append(_if_match(required=True))
+        return parameters
+
+
+def _if_match(*, required: bool) -> OpenApiParameter:
+    return OpenApiParameter(
+        "If-Match",
+        {"type": "string", "pattern": r'^(\*|"[!#-~]+")$', "example": "*"},
+        OpenApiParameter.HEADER,
+        required=required,
+        description="The ETag of what you read: nobody's change in between is lost (412).",
+    )
+
+
+_IDEMPOTENCY_KEY: Final = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    OpenApiParameter.HEADER,
+    description="Sent twice, done once: the same answer again for 24 hours.",
+)
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -87,35 +108,51 @@ def add_what_all_share(
     """drf-spectacular's POSTPROCESSING_HOOKS: problems, headers and `?fields=` of each operation."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
-    components.setdefault("parameters", {}).update(_HEADERS)
     components.setdefault("responses", {})["Problem"] = {
         "description": "What went wrong.",
         "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    for path, method, operation in _operations(result):
+    for method, operation in _operations(result):
         statuses = (*_EVERYWHERE, *(() if method == "get" else _OF_CHANGES))
         responses = operation.setdefault("responses", {})
         for status in statuses:
             responses.setdefault(str(status), {"$ref": "#/components/responses/Problem"})
         if method == "get":
             responses.setdefault("304", {"description": "As you have it (If-None-Match)."})
-        wanted = [{"$ref": f"#/components/parameters/{one}"} for one in _wanted(path, method)]
-        if wanted:
-            operation["parameters"] = [*operation.get("parameters", []), *wanted]
+        names = _item_fields(operation, components["schemas"]) if method == "get" else []
+        if names:
+            operation["parameters"] = [*operation.get("parameters", []), _fields(names)]
     return result
 
 
-def _operations(result: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, item in result.get("paths", {}).items():
+def _operations(result: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for item in result.get("paths", {}).values():
         for method in _METHODS:
             if method in item:
-                yield path, method, item[method]
+                yield method, item[method]
 
 
-def _wanted(path: str, method: str) -> Iterator[str]:
-    if method == "get":
-        yield "Fields"
-    if method == "post" and "/auth/" not in path:
-        yield "IdempotencyKey"
-    if method in {"put", "patch", "delete"} and "{" in path:
-        yield "IfMatch"
+def _item_fields(operation: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
+    """The names of what an operation tells of an item, of a page of them too."""
+    content = operation["responses"].get("200", {}).get("content", {})
+    schema = _resolved(content.get("application/json", {}).get("schema", {}), schemas)
+    results = schema.get("properties", {}).get("results")
+    if results is not None:
+        schema = _resolved(results.get("items", {}), schemas)
+    return list(schema.get("properties", {}))
+
+
+def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = schemas.get(schema.get("$ref", "").rpartition("/")[2], schema)
+    return found
+
+
+def _fields(names: list[str]) -> dict[str, Any]:
+    one = f"({'|'.join(names)})"
+    return {
+        "name": PARAMETER,
+        "in": "query",
+        "schema": {"type": "string", "pattern": f"^{one}(,{one})*$"},
+        "description": "Names with commas between them: of each item nothing else is told.",
+        "example": ",".join(names[:2]),
+    }

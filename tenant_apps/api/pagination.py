@@ -56,6 +56,14 @@ class NewestFirst(CursorPagination):
             raise WrongParameter(self.cursor_query_param, _NOT_OURS) from error
         return page
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """As Django REST framework's, with the bounds of a page."""
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for one in parameters:
+            if one["name"] == self.page_size_query_param:
+                one["schema"] |= {"minimum": 1, "maximum": self.max_page_size}
+        return parameters
+
     def get_page_size(self, request: Request) -> int | None:
         """As Django REST framework's, but what is no size is refused, not passed over."""
         raw = request.query_params.get(self.page_size_query_param)

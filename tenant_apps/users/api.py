@@ -307,11 +307,12 @@ class InvitationViewSet(GenericViewSet[Invitation]):
         kept = invitations.invite_person(**data, by=_person(request))
         return Response(InvitationSerializer(kept).data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(responses={204: None})
-    def destroy(self, request: Request, pk: str) -> Response:
-        """Withdraw the invitation."""
-        invitations.withdraw_invitation(invitation=self.get_object(), by=_person(request))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+    @extend_schema(request=None, responses=InvitationSerializer)
+    @action(detail=True, methods=["post"])
+    def withdraw(self, request: Request, pk: str) -> Response:
+        """Make the letter useless; the row stays, and says when."""
+        gone = invitations.withdraw_invitation(invitation=self.get_object(), by=_person(request))
+        return Response(InvitationSerializer(gone).data)
 
     @extend_schema(request=None, responses=InvitationSerializer)
     @action(detail=True, methods=["post"], url_path="send-again")

@@ -7,7 +7,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from django.urls import URLPattern, get_resolver
 
-from tests.tenant_apps.conftest import People
+from tests.tenant_apps.conftest import LoggedIn, People
 
 
 def test_document_is_openapi_and_whole(acme_people: People, acme_client: Client) -> None:
@@ -47,12 +47,25 @@ def test_every_operation_tells_its_errors_in_one_shape(
 def test_writing_operations_take_the_headers(acme_people: People, acme_client: Client) -> None:
     paths = acme_client.get("/api/v1/openapi.json").json()["paths"]
 
-    def parameters(path: str, method: str) -> set[str]:
-        return {one.get("$ref", "").rpartition("/")[2] for one in paths[path][method]["parameters"]}
+    def parameters(path: str, method: str) -> dict[str, bool]:
+        listed = paths[path][method].get("parameters", [])
+        return {one["name"]: one.get("required", False) for one in listed}
 
-    assert "IdempotencyKey" in parameters("/api/v1/invitations/", "post")
-    assert "IfMatch" in parameters("/api/v1/people/{id}/", "patch")
-    assert "Fields" in parameters("/api/v1/people/", "get")
+    assert parameters("/api/v1/invitations/", "post")["Idempotency-Key"] is False
+    assert parameters("/api/v1/people/{id}/", "patch")["If-Match"] is True
+    assert parameters("/api/v1/me/", "patch")["If-Match"] is True
+    assert parameters("/api/v1/articles/{id}/", "patch")["If-Match"] is False
+    assert "fields" in parameters("/api/v1/people/", "get")
+    # What is shown once is kept nowhere; who logs in is nobody yet.
+    for path in ("me/tokens", "auth/log-in"):
+        assert "Idempotency-Key" not in parameters(f"/api/v1/{path}/", "post")
+
+
+@pytest.mark.parametrize("path", ["articles", "people", "me", "auth/log-in"])
+def test_options_tells_the_methods(acme_people: People, as_role: LoggedIn, path: str) -> None:
+    answer = as_role("owner").options(f"/api/v1/{path}/")
+    assert answer.status_code == 200
+    assert "OPTIONS" in answer["Allow"]
 
 
 def test_page_loads_nothing_from_elsewhere(acme_people: People, acme_client: Client) -> None:
