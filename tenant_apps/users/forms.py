@@ -110,7 +110,7 @@ class TokenForm(forms.Form):
     name = forms.CharField(
         label="What is it for?",
         max_length=60,
-        help_text="As \u201cstock sync\u201d. You alone see it.",
+        help_text="As “stock sync”: so that you know it again.",
     )
     scopes = forms.MultipleChoiceField(
         label="It may", widget=forms.CheckboxSelectMultiple, choices=scope_choices
