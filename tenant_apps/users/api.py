@@ -1,6 +1,6 @@
 """People under /api/v1/: oneself, the others, invitations, roles, tokens, and logging in."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
@@ -40,6 +40,7 @@ from tenant_apps.users.errors import (
     TokenReused,
     TooManyLogins,
 )
+from tenant_apps.users.filters import InvitationFilter, PeopleFilter
 from tenant_apps.users.models import ApiToken, Invitation, Role, SignIn, User
 from tenant_apps.users.permissions import PermissionUnknown, registered_permissions
 from tenant_apps.users.serializers import (
@@ -224,11 +225,7 @@ class PeopleViewSet(GenericViewSet[User]):
     needs_if_match = True
     search_fields = ["full_name", "email"]
     ordering_fields = ["full_name", "email", "joined_at"]
-    filterset_fields: ClassVar[dict[str, list[str]]] = {
-        "role__slug": ["exact"],
-        "is_active": ["exact"],
-        "email": ["exact"],
-    }
+    filterset_class = PeopleFilter
 
     def get_queryset(self) -> QuerySet[User]:
         people: QuerySet[User] = User.objects.select_related("role")
@@ -285,10 +282,7 @@ class InvitationViewSet(GenericViewSet[Invitation]):
     pagination_class = NewestFirst
     lookup_value_converter = "uuid"
     search_fields = ["email"]
-    filterset_fields: ClassVar[dict[str, list[str]]] = {
-        "role__slug": ["exact"],
-        "email": ["exact"],
-    }
+    filterset_class = InvitationFilter
 
     def get_queryset(self) -> QuerySet[Invitation]:
         return Invitation.objects.select_related("role", "invited_by")

@@ -26,7 +26,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.crypto import salted_hmac
 
 from shared_apps.tenants.context import require_tenant
 from tenant_apps.activity import trail
@@ -242,8 +242,7 @@ def _row_of(claims: dict[str, Any], *, locked: bool = False) -> SignIn:
     row = rows.filter(pk=key, kind=SignIn.Kind.API).first()
     if row is None or str(row.person_id) != claims["sub"]:
         raise TokenRevoked("This log-in is gone. Log in again.")
-    is_stamped = constant_time_compare(row.auth_hash, row.person.get_session_auth_hash())
-    if row.ended_at or not row.person.is_active or not is_stamped:
+    if row.ended_at or not row.person.is_active or not sign_ins.is_stamped(row):
         raise TokenRevoked("This log-in has ended. Log in again.")
     return row
 

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from shared_apps.tenants import visitors
 from shared_apps.tenants.context import current_tenant
@@ -98,8 +99,13 @@ def open_sign_ins(person: User) -> QuerySet[SignIn]:
         person=person,
         ended_at=None,
         expires_at__gt=timezone.now(),
-        auth_hash=person.get_session_auth_hash(),
+        auth_hash__in=_stamps(person),
     )
+
+
+def is_stamped(sign_in: SignIn) -> bool:
+    """Whether it was begun under the password and the generation that its person has now."""
+    return any(constant_time_compare(sign_in.auth_hash, one) for one in _stamps(sign_in.person))
 
 
 def is_this_one(sign_in: SignIn, request: HttpRequest) -> bool:
@@ -186,6 +192,11 @@ def on_logged_out(sender: Any, *, request: HttpRequest, user: Any, **rest: Any) 
     """Django's user_logged_out, before the session is emptied."""
     if current_tenant() is not None and hasattr(request, "session"):
         end_of(request)
+
+
+def _stamps(person: User) -> list[str]:
+    """The person's session hash, under SECRET_KEY and under each key before it."""
+    return [person.get_session_auth_hash(), *person.get_session_auth_fallback_hash()]
 
 
 def _facts(request: HttpRequest, person: User) -> dict[str, Any]:

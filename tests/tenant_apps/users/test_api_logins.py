@@ -165,6 +165,18 @@ def test_access_token_after_its_time(
     assert named(me(acme_client, old)) == (401, "token-expired")
 
 
+def test_secret_key_that_is_changed_ends_no_log_in(
+    acme_people: People, acme_client: Client, settings: Any
+) -> None:
+    pair = log_in(acme_client).json()
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new one" * 8, [settings.SECRET_KEY]
+    assert me(acme_client, pair["access"]).status_code == 200
+    newer = refresh(acme_client, pair["refresh"]).json()
+    assert me(acme_client, newer["access"]).status_code == 200
+    settings.SECRET_KEY_FALLBACKS = []
+    assert named(me(acme_client, pair["access"])) == (401, "token-invalid"), "the control"
+
+
 @pytest.mark.parametrize("way", ["deactivated", "new password", "signed out everywhere"])
 def test_log_in_ends_with_what_it_stands_on(
     acme: TenantRef, acme_people: People, acme_client: Client, way: str
