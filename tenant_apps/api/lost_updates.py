@@ -9,6 +9,7 @@ with `get_object`. A view with `needs_if_match = True` refuses PUT and PATCH wit
 """
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import models
@@ -20,7 +21,7 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from tenant_apps.api import kept_answers
-from tenant_apps.api.errors import IfMatchNeeded, SomebodyElseSaved
+from tenant_apps.api.errors import IfMatchNeeded, SomebodyElseSaved, WrongParameter
 
 if TYPE_CHECKING:
     # Django REST framework reads these settings while its views are being imported.
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 _VERSION: Final = "terrace_version"
 _CHECKED: Final = "terrace_if_match_checked"
+# RFC 9110 section 8.8.3, in a list.
+_TAG: Final = r'(W/)?"[!#-~]*"'
+TAGS: Final = rf"^(\*|{_TAG}( *, *{_TAG})*)$"
+_TAGS = re.compile(TAGS)
 _HALF: Final = 20  # hexadecimal digits
 
 
@@ -98,6 +103,8 @@ def tag_answer(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
 def _require_current(row: models.Model, given: str) -> None:
     # Not type(row): the person who asks is a lazy object around the row.
     rows: Any = row.__class__._base_manager
+    if not _TAGS.match(given.strip()):
+        raise WrongParameter("If-Match", 'If-Match is *, or ETags: in quotes, as "abc".')
     # Nobody changes it between this look and the change.
     now = rows.select_for_update(of=("self",)).filter(pk=row.pk).first()
     if now is None or version_of(now) != version_of(row):

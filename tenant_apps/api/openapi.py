@@ -8,6 +8,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
 from shared_apps.tenants.problems import PROBLEM_JSON
+from tenant_apps.api.lost_updates import TAGS
 from tenant_apps.api.sparse_fields import PARAMETER
 
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -70,7 +71,7 @@ class ApiSchema(AutoSchema):
 def _if_match(*, required: bool) -> OpenApiParameter:
     return OpenApiParameter(
         "If-Match",
-        {"type": "string", "pattern": r'^(\*|"[!#-~]+")$', "example": "*"},
+        {"type": "string", "pattern": TAGS, "example": "*"},
         OpenApiParameter.HEADER,
         required=required,
         description="The ETag of what you read: nobody's change in between is lost (412).",
@@ -119,8 +120,10 @@ def add_what_all_share(
             responses.setdefault(str(status), {"$ref": "#/components/responses/Problem"})
         if method == "get":
             responses.setdefault("304", {"description": "As you have it (If-None-Match)."})
-        names = _item_fields(operation, components["schemas"]) if method == "get" else []
-        if names:
+        item = _item(operation, components["schemas"]) if method == "get" else {}
+        if names := list(item.get("properties", {})):
+            # Whoever asks for some fields gets those alone.
+            item.pop("required", None)
             operation["parameters"] = [*operation.get("parameters", []), _fields(names)]
     return result
 
@@ -132,14 +135,14 @@ def _operations(result: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield method, item[method]
 
 
-def _item_fields(operation: dict[str, Any], schemas: dict[str, Any]) -> list[str]:
-    """The names of what an operation tells of an item, of a page of them too."""
+def _item(operation: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what an operation tells of an item, of a page of them too."""
     content = operation["responses"].get("200", {}).get("content", {})
     schema = _resolved(content.get("application/json", {}).get("schema", {}), schemas)
     results = schema.get("properties", {}).get("results")
     if results is not None:
         schema = _resolved(results.get("items", {}), schemas)
-    return list(schema.get("properties", {}))
+    return schema
 
 
 def _resolved(schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:

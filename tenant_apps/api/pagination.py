@@ -67,7 +67,8 @@ class NewestFirst(CursorPagination):
     def get_page_size(self, request: Request) -> int | None:
         """As Django REST framework's, but what is no size is refused, not passed over."""
         raw = request.query_params.get(self.page_size_query_param)
-        if raw is not None and not _SIZE.match(raw):
+        most = self.max_page_size or 0
+        if raw is not None and not (_SIZE.match(raw) and int(raw) <= most):
             raise WrongParameter(
                 self.page_size_query_param,
                 f"A page has 1 to {self.max_page_size} items.",

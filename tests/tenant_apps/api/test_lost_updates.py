@@ -32,7 +32,16 @@ def test_change_of_what_was_read(path: str, as_role: LoggedIn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "status"), [("*", 200), ('"nothing"', 412), ('W/"x"', 412), ("x", 412), ("", 412)]
+    ("tag", "status"),
+    [
+        ("*", 200),
+        ('"nothing"', 412),
+        ('W/"x"', 412),
+        ('"x", "y"', 412),
+        ("x", 400),
+        ("", 400),
+        ('"x', 400),
+    ],
 )
 def test_tags_of_all_kinds(path: str, as_role: LoggedIn, tag: str, status: int) -> None:
     answer = as_role("editor").patch(path, {"title": "A"}, headers={"If-Match": tag}, **JSON)

@@ -230,6 +230,7 @@ def test_list_is_searched_filtered_ordered_and_paged(
         ("ordering=password", "ordering"),
         ("page_size=0", "page_size"),
         ("page_size=x", "page_size"),
+        ("page_size=101", "page_size"),
         ("cursor=x", "cursor"),
         ("cursor=cD0lMDA=", "cursor"),
         ("fields=nothing", "fields"),
