@@ -38,6 +38,7 @@ _MAY_STAND_BEFORE = frozenset(
         "django.middleware.security.SecurityMiddleware",
         "whitenoise.middleware.WhiteNoiseMiddleware",
         "django.middleware.gzip.GZipMiddleware",
+        "config.tracing.tracing_middleware",
     }
 )
 # django_session's key is the cookie's value.

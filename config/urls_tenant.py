@@ -1,9 +1,10 @@
 """What a tenant's host serves."""
 
 from django.conf import settings
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from shared_apps.tenants.media import serve_media
+from tenant_apps.api.views import not_found as api_not_found
 from tenant_apps.workspace.admin import tenant_admin
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -12,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/", include("allauth.account.urls")),
     path("account/2fa/", include("allauth.mfa.urls")),
     path("api/v1/", include("tenant_apps.workspace.api_urls")),
+    re_path("^api/", api_not_found),
     path("", include("tenant_apps.users.urls")),
     path("", include("tenant_apps.articles.urls")),
     path("", include("tenant_apps.products.urls")),

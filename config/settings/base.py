@@ -57,6 +57,7 @@ SHARED_APPS = [
     "django.contrib.staticfiles",
 ]
 TENANT_APPS = [
+    "tenant_apps.api",
     "tenant_apps.users",
     "tenant_apps.activity",
     "tenant_apps.articles",
@@ -77,6 +78,9 @@ TABLELESS_APPS = [
     "django.forms",
     "allauth",
     "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_htmx",
 ]
 # A table of each that stands in the public schema and in every tenant's, on purpose.
@@ -96,12 +100,15 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.tracing.tracing_middleware",
     "shared_apps.domains.middleware.TenantMiddleware",
+    "tenant_apps.api.cross_origin.cross_origin_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tenant_apps.users.middleware.people_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.content_security.ContentSecurityMiddleware",
@@ -281,7 +288,7 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Archives and backups --------------------------------------------------------------------
 # Tables that are made from an archive but whose rows are in none: sessions are for one browser.
-TERRACE_ARCHIVE_LEAVES_OUT = ["django_session"]
+TERRACE_ARCHIVE_LEAVES_OUT = ["django_session", "users_signin", "api_keptanswer"]
 # A folder, or s3://bucket/prefix (shared_apps/tenants/archive/backup_stores.py).
 TERRACE_BACKUP_STORE = env.str("TERRACE_BACKUP_STORE", default=str(DATA_DIR / "backups"))
 TERRACE_BACKUP_RETENTION_DAYS = env.int("TERRACE_BACKUP_RETENTION_DAYS", default=30)
@@ -309,6 +316,9 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "tenant_apps.users.forms.NameForm"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+# Five failed log-ins a minute for one address of mail and ten from one visitor, then a wait: in the page,
+# which the admin leads to, and for programs (tenant_apps/users/api_logins.py).
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key"}
 ACCOUNT_FORMS = {"reset_password": "tenant_apps.users.password_forms.LostPasswordForm"}
 ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = (
     "tenant_apps.users.tokens.TenantPasswordResetTokenGenerator"
@@ -380,32 +390,69 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"Terrace <hello@{TER
 # Whom an owner writes to whose workspace is closed.
 TERRACE_SUPPORT_EMAIL = env.str("TERRACE_SUPPORT_EMAIL", default=f"hello@{TERRACE_BASE_DOMAIN}")
 
+# What every endpoint has that says nothing else; tenant_apps/api has the parts.
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
+    # The first of them challenges: a stranger is answered 401, not 403.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "tenant_apps.users.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    # In this order: whoever may not do it begins nothing.
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticatedOrReadOnly",
+        "tenant_apps.api.lost_updates.LostUpdates",
+        "tenant_apps.api.lost_updates.OnceOnly",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "tenant_apps.api.pagination.NewestFirst",
+    "DEFAULT_FILTER_BACKENDS": [
+        "django_filters.rest_framework.DjangoFilterBackend",
+        "tenant_apps.api.filters.Search",
+        "tenant_apps.api.filters.Ordering",
+    ],
     "DEFAULT_THROTTLE_CLASSES": [
-        "rest_framework.throttling.AnonRateThrottle",
-        "rest_framework.throttling.UserRateThrottle",
+        "tenant_apps.api.throttling.VisitorThrottle",
+        "tenant_apps.api.throttling.PersonThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {"anon": "300/min", "user": "1200/min"},
+    "DEFAULT_SCHEMA_CLASS": "tenant_apps.api.openapi.ApiSchema",
+    "DEFAULT_METADATA_CLASS": "tenant_apps.api.metadata.Plain",
+    "EXCEPTION_HANDLER": "tenant_apps.api.problems.handle_exception",
     # Without a number DRF takes all of X-Forwarded-For for the visitor's name.
     "NUM_PROXIES": TERRACE_PROXIES,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Terrace",
+    "DESCRIPTION": "What a workspace publishes, and what its people do in it.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "tenant_apps.api.openapi.add_what_all_share",
+    ],
 }
 
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"tenant": {"()": "shared_apps.tenants.logs.TenantFilter"}},
+    "filters": {
+        "tenant": {"()": "shared_apps.tenants.logs.TenantFilter"},
+        "request": {"()": "config.tracing.RequestFilter"},
+    },
     "formatters": {
-        "line": {"format": "%(levelname)s %(name)s tenant=%(tenant)s %(message)s"},
+        "line": {
+            "format": "%(levelname)s %(name)s tenant=%(tenant)s request=%(request)s %(message)s"
+        },
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
-            "filters": ["tenant"],
+            "filters": ["tenant", "request"],
             "formatter": "line",
         }
     },

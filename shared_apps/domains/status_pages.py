@@ -1,6 +1,6 @@
 """What a host answers instead of a page: its tenant isn't served, nobody lives there, or an error.
 
-Each answer comes as a page or as JSON, whichever the client asked for. None is cached and none
+Each answer comes as a page or as JSON (RFC 9457), whichever the client asked for. None is cached and none
 sets a cookie.
 """
 
@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+
+from shared_apps.tenants.problems import answer_problem
 
 # These answers leave before the middleware that sets the policy of ordinary pages.
 POLICY: Final = (
@@ -57,6 +59,14 @@ _ERRORS: Final = {
     429: "Too many requests. Wait a minute, then try again.",
     500: "Something broke on our side. It has been noted; try again in a moment.",
 }
+# The same names as the API's own views give (tenant_apps/api/problems.py).
+_PROBLEMS: Final = {
+    400: "unreadable-request",
+    403: "not-allowed",
+    404: "not-found",
+    429: "too-many-requests",
+    500: "broken",
+}
 
 
 def plain_not_found() -> HttpResponse:
@@ -77,8 +87,12 @@ def render_status(request: HttpRequest, status: str) -> HttpResponse:
     answer = _STATUSES[status]
     if wants_json(request):
         detail = answer.sentence.format(support_email=settings.TERRACE_SUPPORT_EMAIL)
-        response: HttpResponse = JsonResponse(
-            {"status": status, "detail": detail}, status=answer.code
+        response = answer_problem(
+            request,
+            name=f"workspace-{status.replace('_', '-')}",
+            status=answer.code,
+            detail=detail,
+            workspace_status=status,
         )
     else:
         response = HttpResponse(
@@ -103,7 +117,7 @@ def render_error(
     """
     sentence = sentence or _ERRORS[code]
     if wants_json(request):
-        response: HttpResponse = JsonResponse({"detail": sentence}, status=code)
+        response = answer_problem(request, name=_PROBLEMS[code], status=code, detail=sentence)
     else:
         page = render_to_string(
             f"errors/{code}.html", {**_facts(request), "code": code, "sentence": sentence}

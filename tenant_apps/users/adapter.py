@@ -13,6 +13,7 @@ from tenant_apps.users.models import User
 from tenant_apps.users.permissions import MEMBER
 from tenant_apps.users.roles import get_role
 from tenant_apps.users.signup import is_signup_open
+from tenant_apps.users.welcoming import welcome_person
 
 
 class TenantAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # untyped base
@@ -56,3 +57,10 @@ class TenantAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # unty
             },
         )
         post_letter(letter)
+
+
+def on_address_confirmed(sender: Any, *, email_address: Any, **rest: Any) -> None:
+    """allauth's email_confirmed: whoever signed themselves up is in now."""
+    person = email_address.user
+    if isinstance(person, User) and person.welcomed_at is None and email_address.primary:
+        welcome_person(person)

@@ -9,10 +9,18 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from tenant_apps.activity.admin import TrailAdmin
-from tenant_apps.users import invitations, membership, roles, second_factors
+from tenant_apps.users import (
+    api_tokens,
+    invitations,
+    membership,
+    profiles,
+    roles,
+    second_factors,
+    sign_ins,
+)
 from tenant_apps.users.errors import MembershipError
-from tenant_apps.users.models import Invitation, Role, User
-from tenant_apps.users.permissions import OWNER, registered_permissions
+from tenant_apps.users.models import ApiToken, Invitation, Role, User
+from tenant_apps.users.permissions import OWNER, permissions_by_app, registered_permissions
 
 
 class PeopleAdmin(TrailAdmin):
@@ -55,7 +63,14 @@ class UserAdmin(PeopleAdmin):
     search_fields = ("full_name", "email")
     fields = ("full_name", "email", "role", "is_active", "joined_at", "last_login")
     readonly_fields = ("email", "is_active", "joined_at", "last_login")
-    actions = ("deactivate", "reactivate", "remove_second_factors", "give_workspace")
+    actions = (
+        "deactivate",
+        "reactivate",
+        "sign_out_everywhere",
+        "remove_second_factors",
+        "remove_avatars",
+        "give_workspace",
+    )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -74,7 +89,7 @@ class UserAdmin(PeopleAdmin):
         by = cast("User", request.user)
         person = User.objects.select_related("role").get(pk=obj.pk)
         if "full_name" in form.changed_data:
-            membership.rename_person(person=person, full_name=obj.full_name, by=by)
+            profiles.change_profile(person=person, changes={"full_name": obj.full_name}, by=by)
         if "role" in form.changed_data:
             membership.change_role(person=person, role=obj.role, by=by)
 
@@ -96,6 +111,26 @@ class UserAdmin(PeopleAdmin):
             queryset.select_related("role"),
             lambda person: membership.reactivate_person(person=person, by=by),
             "active again",
+        )
+
+    @action(description="Sign the chosen people out everywhere", permissions=["change"])  # type: ignore[untyped-decorator]  # unfold has no types
+    def sign_out_everywhere(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request,
+            queryset.select_related("role"),
+            lambda person: sign_ins.sign_out_everywhere(person=person, by=by),
+            "signed out everywhere",
+        )
+
+    @action(description="Take their pictures away", permissions=["change"])  # type: ignore[untyped-decorator]  # unfold has no types
+    def remove_avatars(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request,
+            queryset.select_related("role"),
+            lambda person: profiles.remove_avatar(person=person, by=by),
+            "without a picture",
         )
 
     @action(description="Take their second factors away", permissions=["change"])  # type: ignore[untyped-decorator]  # unfold has no types
@@ -196,6 +231,45 @@ class InvitationAdmin(PeopleAdmin):
         )
 
 
+class ApiTokenAdmin(PeopleAdmin):
+    """Which programs act for people here. People make their own; others can take them back."""
+
+    list_display = ("name", "person", "prefix", "shown_state", "last_used_at", "expires_at")
+    list_select_related = ("person__role",)
+    search_fields = ("name", "prefix", "person__full_name", "person__email")
+    fields = (
+        *("name", "person", "prefix", "scopes", "created_at", "expires_at"),
+        *("last_used_at", "last_used_from", "revoked_at", "revoked_by"),
+    )
+    readonly_fields = fields
+    actions = ("revoke",)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return _has(request, "users.manage_people")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @display(  # type: ignore[untyped-decorator]  # unfold has no types
+        description="State", label={"open": "success", "expired": "warning", "revoked": "danger"}
+    )
+    def shown_state(self, token: ApiToken) -> str:
+        return token.state
+
+    @action(description="Revoke the chosen tokens")  # type: ignore[untyped-decorator]  # unfold has no types
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request,
+            queryset.select_related("person__role"),
+            lambda token: api_tokens.revoke_token(token=token, by=by),
+            "revoked",
+        )
+
+
 class RoleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     permissions = forms.MultipleChoiceField(
         required=False, widget=UnfoldAdminCheckboxSelectMultipleWidget, label="May"
@@ -209,7 +283,10 @@ class RoleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
         super().__init__(*args, **kwargs)
         if "permissions" in self.fields:
             field = cast("forms.MultipleChoiceField", self.fields["permissions"])
-            field.choices = [(p.name, p.label) for p in registered_permissions()]
+            field.choices = [
+                (app, [(one.name, one.label) for one in group])
+                for app, group in permissions_by_app()
+            ]
 
 
 class RoleAdmin(PeopleAdmin):

@@ -43,3 +43,51 @@ class InvitationExpired(InvitationError):
 
 class InvitationUsed(InvitationError):
     """The invitation was accepted or withdrawn already."""
+
+
+class TokenError(Exception):
+    """A token opens nothing here; the sentence says why."""
+
+
+class TokenInvalid(TokenError):
+    """Nobody here has such a token, or it was altered."""
+
+
+class TokenOfAnotherWorkspace(TokenError):
+    """The token was made in another workspace, and is good there alone."""
+
+
+class TokenExpired(TokenError):
+    """The token's time is over."""
+
+
+class TokenRevoked(TokenError):
+    """The token was taken back, or what it stands for has ended."""
+
+
+class TokenReused(TokenRevoked):
+    """A refresh token came a second time: one of the two who have it has stolen it."""
+
+
+class LoginRefused(Exception):
+    """Somebody can't be logged in; the sentence says why."""
+
+
+class WrongCredentials(LoginRefused):
+    """E-mail address or password is wrong."""
+
+
+class SecondFactorNeeded(LoginRefused):
+    """The password is right and not enough."""
+
+
+class SecondFactorWrong(LoginRefused):
+    """The code is wrong, or was used already."""
+
+
+class AddressUnconfirmed(LoginRefused):
+    """The e-mail address has not been confirmed yet."""
+
+
+class TooManyLogins(LoginRefused):
+    """Too many log-ins have failed; the wait is a minute."""

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from shared_apps.tenants.context import TenantRef, require_tenant
 from tenant_apps.activity import trail
-from tenant_apps.users import membership
+from tenant_apps.users import membership, welcoming
 from tenant_apps.users.errors import (
     EmailTaken,
     InvitationExpired,
@@ -186,6 +186,7 @@ def accept_invitation(*, token: str, full_name: str, password: str) -> User:
         invitation.accepted_at = timezone.now()
         invitation.accepted_by = person
         invitation.save(update_fields=["accepted_at", "accepted_by"])
+        welcoming.welcome_person(person)
     return person
 
 

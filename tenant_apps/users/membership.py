@@ -158,27 +158,6 @@ def give_ownership(*, heir: str, giver: str) -> None:
         raise OwnershipRefused(str(error)) from error
 
 
-def rename_person(*, person: User, full_name: str, by: User) -> User:
-    """Change the name that is shown. People change their own; others need `users.manage_people`
-    and a role that may do what the person's may. Raises NotAllowed."""
-    if person.pk != by.pk:
-        require_may_give(by=by, role=person.role)
-    before = person.full_name
-    if before == full_name:
-        return person
-    with transaction.atomic():
-        person.full_name = full_name
-        person.save(update_fields=["full_name"])
-        trail.record(
-            verb="person.renamed",
-            subject=person,
-            actor=by,
-            before={"full_name": before},
-            after={"full_name": full_name},
-        )
-    return person
-
-
 def deactivate_person(*, person: User, by: User) -> User:
     """Shut a person out and keep what they wrote. People may leave by themselves.
 

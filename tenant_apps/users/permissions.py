@@ -7,6 +7,8 @@ the list of names that it grants, so a tenant needs neither auth_permission nor 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.apps import apps
+
 OWNER = "owner"
 ADMIN = "admin"
 EDITOR = "editor"
@@ -60,6 +62,15 @@ def register_permissions(*permissions: Permission) -> None:
 def registered_permissions() -> list[Permission]:
     """All permissions that the installed apps know, by name."""
     return [_permissions[name] for name in sorted(_permissions)]
+
+
+def permissions_by_app() -> list[tuple[str, list[Permission]]]:
+    """All permissions under the name of their app, as people read it."""
+    groups: dict[str, list[Permission]] = {}
+    for permission in registered_permissions():
+        label = permission.name.partition(".")[0]
+        groups.setdefault(str(apps.get_app_config(label).verbose_name), []).append(permission)
+    return sorted(groups.items())
 
 
 def permission_names_of(role_slug: str) -> list[str]:

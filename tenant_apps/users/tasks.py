@@ -1,10 +1,11 @@
+from datetime import timedelta
 from smtplib import SMTPException
 from typing import Any, Final
 from uuid import UUID
 
-from shared_apps.tenants.tasks import tenant_task
-from tenant_apps.users import invitations, letters, password_letters
-from tenant_apps.users.models import Invitation
+from shared_apps.tenants.tasks import periodic, tenant_task
+from tenant_apps.users import invitations, letters, password_letters, sign_ins, welcoming
+from tenant_apps.users.models import Invitation, User
 
 # A mail server that is down is tried again for about half an hour.
 _TRIES: Final[dict[str, Any]] = {
@@ -30,3 +31,14 @@ def send_letter(*, subject: str, text: str, html: str, sender: str, to: list[str
 @tenant_task(**_TRIES)
 def send_password_letters(email: str) -> None:
     password_letters.send_letters(email=email)
+
+
+@tenant_task(**_TRIES)
+def send_welcome_letter(person_id: str) -> None:
+    welcoming.send_letter(person=User.objects.select_for_update().get(pk=UUID(person_id)))
+
+
+@periodic(every=timedelta(days=1))
+@tenant_task
+def delete_old_sign_ins() -> int:
+    return sign_ins.delete_old()

@@ -14,7 +14,7 @@ from tenant_apps.products import admin as products
 from tenant_apps.products.models import Category as ProductCategory
 from tenant_apps.products.models import Product
 from tenant_apps.users import admin as users
-from tenant_apps.users.models import Invitation, Role, User
+from tenant_apps.users.models import ApiToken, Invitation, Role, User
 from tenant_apps.workspace import configuration
 from tenant_apps.workspace.admin_site import tenant_admin
 from tenant_apps.workspace.models import Workspace
@@ -26,7 +26,10 @@ class WorkspaceAdmin(TrailAdmin):
     """One row, so the list leads straight to it."""
 
     verbs_keep_the_trail = True
-    fields = ("name", "tagline", "language", "time_zone", "currency", "signup_open")
+    fields = (
+        *("name", "tagline", "language", "time_zone", "currency", "signup_open"),
+        "api_origins",
+    )
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_change_permission(request)
@@ -66,5 +69,6 @@ tenant_admin.register(ProductCategory, products.CategoryAdmin)
 tenant_admin.register(User, users.UserAdmin)
 tenant_admin.register(Invitation, users.InvitationAdmin)
 tenant_admin.register(Role, users.RoleAdmin)
+tenant_admin.register(ApiToken, users.ApiTokenAdmin)
 tenant_admin.register(Entry, EntryAdmin)
 tenant_admin.register(Workspace, WorkspaceAdmin)

@@ -114,6 +114,12 @@ UNFOLD_TENANT: dict[str, Any] = {
                         "users.manage_people",
                     ),
                     _item("Roles", "badge", "admin:users_role_changelist", "users.manage_people"),
+                    _item(
+                        "API tokens",
+                        "key",
+                        "admin:users_apitoken_changelist",
+                        "users.manage_people",
+                    ),
                 ],
             },
             {

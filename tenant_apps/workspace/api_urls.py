@@ -1,7 +1,11 @@
+from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
+from tenant_apps.api.doors import with_manners
+from tenant_apps.api.views import Document, not_found, show_document
 from tenant_apps.articles.api import ArticleViewSet, CategoryViewSet, CommentViewSet, PictureViewSet
 from tenant_apps.products.api import ProductViewSet
+from tenant_apps.users import api as users
 
 app_name = "api"
 router = SimpleRouter(use_regex_path=False)
@@ -10,4 +14,24 @@ router.register("article-categories", CategoryViewSet, basename="article-categor
 router.register("comments", CommentViewSet, basename="comment")
 router.register("pictures", PictureViewSet, basename="picture")
 router.register("products", ProductViewSet, basename="product")
-urlpatterns = router.urls
+router.register("me/sign-ins", users.MySignIns, basename="my-sign-in")
+router.register("me/tokens", users.MyTokens, basename="my-token")
+router.register("people", users.PeopleViewSet, basename="person")
+router.register("invitations", users.InvitationViewSet, basename="invitation")
+router.register("roles", users.RoleViewSet, basename="role")
+urlpatterns = [
+    *with_manners(
+        [
+            *router.urls,
+            path("me/", users.Me.as_view(), name="me"),
+            path("me/avatar/", users.MyAvatar.as_view(), name="my-avatar"),
+            path("auth/log-in/", users.LogIn.as_view(), name="log-in"),
+            path("auth/refresh/", users.Refresh.as_view(), name="refresh"),
+            path("auth/log-out/", users.LogOut.as_view(), name="log-out"),
+            path("openapi.json", Document.as_view(), name="document"),
+        ]
+    ),
+    path("docs/", show_document, name="docs"),
+    # Whatever else is asked for: JSON, where a developer's machine would show a page.
+    re_path("", not_found),
+]

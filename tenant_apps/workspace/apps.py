@@ -13,9 +13,11 @@ class WorkspaceConfig(AppConfig):
             register_exporter,
             register_seeder,
         )
+        from tenant_apps.api.cross_origin import register_origins
         from tenant_apps.articles.language import register_language
         from tenant_apps.products.money import register_currency
         from tenant_apps.users.permissions import ADMIN, Permission, register_permissions
+        from tenant_apps.users.scopes import register_scopes
         from tenant_apps.users.signup import register_signup_policy
         from tenant_apps.workspace import exporting, seeding, selectors
 
@@ -30,6 +32,9 @@ class WorkspaceConfig(AppConfig):
         )
         register_signup_policy(lambda: selectors.current_workspace().signup_open)
         register_language(lambda: selectors.current_workspace().language)
+        register_scopes("articles", things="articles, their categories and tags")
+        register_scopes("products", things="products, their categories and stock")
+        register_origins(lambda: selectors.current_workspace().api_origins)
         register_currency(lambda: selectors.current_workspace().currency)
         register_seeder("workspace", seeding.seed_workspace, order=10)
         register_clone_rules(

@@ -8,12 +8,15 @@ from django.utils import timezone
 
 from shared_apps.tenants.naming import rename_tenant
 from tenant_apps.activity import trail
+from tenant_apps.api.cross_origin import forget_origins
 from tenant_apps.articles.tasks import refresh_search
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 from tenant_apps.workspace.models import Workspace
 
-CHANGEABLE = frozenset({"name", "tagline", "language", "time_zone", "currency", "signup_open"})
+CHANGEABLE = frozenset(
+    {"name", "tagline", "language", "time_zone", "currency", "signup_open", "api_origins"}
+)
 
 
 def change_settings(*, changes: Mapping[str, Any], by: User) -> Workspace:
@@ -47,6 +50,8 @@ def change_settings(*, changes: Mapping[str, Any], by: User) -> Workspace:
             rename_tenant(name=values["name"])
         workspace.updated_at = timezone.now()
         workspace.save(update_fields=[*fields, "updated_at"])
+        if "api_origins" in fields:
+            transaction.on_commit(forget_origins)
         trail.record(
             verb="workspace.changed",
             subject=workspace,

@@ -2,12 +2,14 @@ import zoneinfo
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
 from shared_apps.tenants.keys import uuid7
+from tenant_apps.api.cross_origin import check_origin
 
 
 def check_time_zone(name: str) -> None:
@@ -41,6 +43,15 @@ class Workspace(models.Model):
         "visitors may sign up",
         default=False,
         help_text="Otherwise people join by invitation alone.",
+    )
+    api_origins = ArrayField(
+        models.CharField(max_length=100, validators=[check_origin]),
+        verbose_name="sites that may use the API from a browser",
+        default=list,
+        db_default=[],
+        blank=True,
+        size=20,
+        help_text="Origins with commas between them, as https://shop.example.com. Empty: none may.",
     )
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 

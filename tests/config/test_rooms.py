@@ -12,7 +12,7 @@ ENGINE = ROOT / "shared_apps" / "tenants"
 # CONTRIBUTING.md and docs/decisions/0004-doors-of-the-engine.md name them too.
 DOORS = {
     *("context", "encryption", "errors", "handoff", "keys", "naming", "previews"),
-    *("registry", "stored_files", "tasks", "visitors"),
+    *("problems", "registry", "stored_files", "tasks", "visitors"),
 }
 # Nobody imports migrations.
 NO_ROOMS = {"__init__", "__pycache__", "migrations"}

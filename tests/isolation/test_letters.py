@@ -27,7 +27,7 @@ from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.articles import publishing, writing
 from tenant_apps.articles.models import Subscriber
-from tenant_apps.users import invitations, membership
+from tenant_apps.users import invitations, membership, welcoming
 from tenant_apps.users.models import Role, User
 from tenant_apps.workspace import takeout
 from tenant_apps.workspace.models import Workspace
@@ -80,6 +80,11 @@ def _invite(tenant: TenantRef) -> None:
             role=Role.objects.get(slug=f"{tenant.subdomain}-secret"),
             by=User.objects.owners().get(),
         )
+
+
+def _welcome(tenant: TenantRef) -> None:
+    with context.run_in(tenant):
+        welcoming.welcome_person(User.objects.get(email=PAT))
 
 
 def _reset_password(tenant: TenantRef) -> None:
@@ -141,6 +146,7 @@ def _publish(tenant: TenantRef) -> None:
 # template of its subject → how it comes to be sent
 LETTERS: dict[str, Callable[[TenantRef], None]] = {
     "emails/invitation.subject": _invite,
+    "emails/welcome.subject": _welcome,
     "emails/sign_up_code.subject": _begin_platform_sign_up,
     "emails/workspaces.subject": _find_workspaces,
     "emails/take_out.subject": _take_out,

@@ -33,6 +33,7 @@ from django.utils import timezone
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
+from tenant_apps.api.models import KeptAnswer
 from tenant_apps.articles import publishing, subscribing, writing
 from tenant_apps.articles.models import Article, Comment, OldAddress, Picture, Subscriber
 from tenant_apps.articles.models import Category as ArticleCategory
@@ -40,8 +41,9 @@ from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
 from tenant_apps.products.models import ImportRun, Product, ProductVariant
 from tenant_apps.products.models import State as ProductState
+from tenant_apps.users import api_tokens
 from tenant_apps.users.invitations import send_letter
-from tenant_apps.users.models import Invitation, Role, User
+from tenant_apps.users.models import ApiToken, Invitation, Role, SignIn, User
 from tenant_apps.workspace import takeout
 from tenant_apps.workspace.admin import tenant_admin
 from tenant_apps.workspace.models import TakeOut, TakeOutState
@@ -159,6 +161,16 @@ def _plant(globex: TenantRef) -> None:
         assert found is not None
         IN_LETTERS["token"] = found.group(1)
         EmailAddress.objects.create(user=owner, email=f"{SECRET}@example.org", verified=False)
+        api_tokens.issue_token(
+            person=owner, name=SECRET, scopes=["users:read"], lifetime=timedelta(days=1)
+        )
+        SignIn.objects.create(
+            person=owner,
+            user_agent=SECRET,
+            auth_hash=owner.get_session_auth_hash(),
+            expires_at=timezone.now() + timedelta(days=1),
+        )
+        KeptAnswer.objects.create(person_id=owner.pk, key=SECRET, fingerprint="x")
         options = {"user": {"id": str(owner.pk)}, "challenge": "eA"}
         credential = SoftPasskey(globex.hostname).create({"publicKey": options})
         Authenticator.objects.create(id=NUMBER, user=owner, type="webauthn",
@@ -207,6 +219,13 @@ def _pk(route: str) -> str:
         ("api/v1/products/", Product),
         ("products/import/", ImportRun),
         ("account/2fa/webauthn/keys/", Authenticator),
+        ("account/devices/", SignIn),
+        ("account/tokens/", ApiToken),
+        ("api/v1/me/sign-ins/", SignIn),
+        ("api/v1/me/tokens/", ApiToken),
+        ("api/v1/people/", User),
+        ("api/v1/invitations/", Invitation),
+        ("api/v1/roles/", Role),
     ):
         if route.startswith(beginning):
             return _key_of(model)

@@ -44,7 +44,9 @@ def test_status_has_a_page_and_a_json_answer(
     ]
     for answer in answers:
         assert answer.status_code == code
-        assert answer.json()["status"] == status
+        assert answer["Content-Type"] == "application/problem+json"
+        assert answer.json()["status"] == code
+        assert answer.json()["workspace_status"] == status
         assert answer.json()["detail"].endswith(".")
     for answer in (page, *answers):
         assert answer.get("Retry-After") == retry_after
@@ -94,10 +96,10 @@ def test_page_and_json_of_each_status_say_the_same(acme: TenantRef, status: str)
     page, answer = (status_pages.render_status(request, status) for request in asked)
     assert re.search(r"<h1>\s*Acme is [^<]+</h1>", page.content.decode())
     told = json.loads(answer.content)
-    assert told.keys() == {"status", "detail"}
-    assert told["status"] == status
+    assert told.keys() == {"type", "title", "status", "detail", "workspace_status"}
+    assert told["workspace_status"] == status
     assert page["Content-Type"].startswith("text/html")
-    assert answer["Content-Type"] == "application/json"
+    assert answer["Content-Type"] == "application/problem+json"
     assert page.status_code == answer.status_code >= 400
     assert page.get("Retry-After") == answer.get("Retry-After")
 
@@ -116,9 +118,12 @@ def test_read_only_answers_say_that_nothing_was_changed(acme: TenantRef) -> None
     assert "Acme is read-only for now" in page.content.decode()
     assert "Nothing was changed" in page.content.decode()
     for answer in answers:
-        assert answer["Content-Type"] == "application/json"
+        assert answer["Content-Type"] == "application/problem+json"
         assert json.loads(answer.content) == {
-            "status": "read_only",
+            "type": "urn:terrace:problem:workspace-read-only",
+            "title": "Forbidden",
+            "status": 403,
+            "workspace_status": "read_only",
             "detail": "This workspace is read-only for now. Nothing was changed; try again later.",
         }
     for answer in (page, *answers):
@@ -136,7 +141,9 @@ def test_missing_page_is_a_page_or_json(of_tenant: bool, acme: TenantRef) -> Non
     assert "No such page" in page.content.decode()
     answer = browser.get("/api/nothing-here/")
     assert answer.status_code == 404
-    assert answer.json() == {"detail": "There is nothing at this address."}
+    told = answer.json()
+    assert (told["status"], told["detail"]) == (404, "There is nothing at this address.")
+    assert told["type"] == "urn:terrace:problem:not-found"
 
 
 @pytest.mark.parametrize("code", [400, 403, 404, 429, 500])
@@ -147,7 +154,8 @@ def test_error_pages_ask_the_database_nothing(code: int) -> None:
     answer = status_pages.render_error(requests.get("/api/v1/articles/"), code)
     assert (page.status_code, answer.status_code) == (code, code)
     assert f"Error {code}" in page.content.decode()
-    assert json.loads(answer.content) == {"detail": status_pages._ERRORS[code]}
+    told = json.loads(answer.content)
+    assert (told["status"], told["detail"]) == (code, status_pages._ERRORS[code])
 
 
 def test_form_from_elsewhere_is_refused_with_a_sentence(db: None) -> None:

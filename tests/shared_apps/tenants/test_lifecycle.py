@@ -46,7 +46,7 @@ def test_suspend_tenant_is_seen_by_the_next_request(
     answer = acme_client.get("/", headers={"accept": "application/json"})
 
     assert answer.status_code == 403
-    assert answer.json()["status"] == "suspended"
+    assert answer.json()["workspace_status"] == "suspended"
 
 
 def test_suspend_tenant_twice_is_refused(acme: TenantRef) -> None:
@@ -176,7 +176,7 @@ def test_schedule_erasure_closes_the_tenant(acme: TenantRef, acme_client: Client
     page = acme_client.get("/")
     assert page.status_code == 410
     assert "Acme is closed" in page.content.decode()
-    assert acme_client.get("/api/v1/articles/").json()["status"] == "erasure_scheduled"
+    assert acme_client.get("/api/v1/articles/").json()["workspace_status"] == "erasure_scheduled"
 
 
 def test_cancel_erasure_archives_and_keeps_the_record(acme: TenantRef) -> None:

@@ -199,7 +199,7 @@ def test_write_of_a_page_is_answered_by_the_read_only_page(initech: Tenant) -> N
     answer = client.post(
         "/account/", {"full_name": "Somebody Else"}, headers={"accept": "application/json"}
     )
-    assert (answer.status_code, answer.json()["status"]) == (403, "read_only")
+    assert (answer.status_code, answer.json()["workspace_status"]) == (403, "read_only")
     with context.run_in(initech):
         assert User.objects.get().full_name == "Ina Owner"
 
@@ -208,10 +208,15 @@ def test_write_through_the_api_is_answered_in_json(initech: Tenant) -> None:
     client = _client(initech)
     _log_in(client)
     lifecycle.make_read_only(tenant=initech, **WORDS)
-    answer = client.post(
-        "/api/v1/articles/", {"title": "New", "body": "Text"}, content_type="application/json"
-    )
-    assert (answer.status_code, answer.json()["status"]) == (403, "read_only")
+    # With a key, which is written down before the work begins.
+    for headers in ({}, {"Idempotency-Key": "k"}):
+        answer = client.post(
+            "/api/v1/articles/",
+            {"title": "New", "body": "Text"},
+            content_type="application/json",
+            headers=headers,
+        )
+        assert (answer.status_code, answer.json()["workspace_status"]) == (403, "read_only")
 
 
 def test_process_that_knows_of_nothing_answers_the_same(initech: Tenant, settings: Any) -> None:

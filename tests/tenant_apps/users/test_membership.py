@@ -4,7 +4,7 @@ import pytest
 
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
-from tenant_apps.users import membership, roles, second_factors
+from tenant_apps.users import membership, profiles, roles, second_factors
 from tenant_apps.users.errors import EmailTaken, LastOwner, NotAllowed, PersonInactive
 from tenant_apps.users.models import Role, User
 from tenant_apps.users.permissions import BUILTIN_ROLES
@@ -190,8 +190,8 @@ REACHING_UP: dict[str, Callable[[User, People], object]] = {
     "deactivates an admin": lambda steward, people: membership.deactivate_person(
         person=people["admin"], by=steward
     ),
-    "renames an admin": lambda steward, people: membership.rename_person(
-        person=people["admin"], full_name="x", by=steward
+    "renames an admin": lambda steward, people: profiles.change_profile(
+        person=people["admin"], changes={"full_name": "x"}, by=steward
     ),
     "takes an admin's second factors": lambda steward, people: second_factors.remove_second_factors(
         person=people["admin"], by=steward

@@ -107,7 +107,7 @@ def test_every_model_of_the_admin_is_walked_below() -> None:
         *("articles.Article", "articles.Category", "articles.Tag"),
         *("articles.OldAddress", "articles.Comment", "articles.Subscriber"),
         *("products.Product", "products.Category"),
-        *("users.User", "users.Invitation", "users.Role"),
+        *("users.User", "users.Invitation", "users.Role", "users.ApiToken"),
         *("activity.Entry", "workspace.Workspace"),
     }
 

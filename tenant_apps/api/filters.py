@@ -1,0 +1,58 @@
+"""`?search=` and `?ordering=`, for views that say what can be searched and ordered by.
+
+A view without `search_fields` or `ordering_fields` has neither, in its answers and in the document.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import QuerySet
+from rest_framework.filters import OrderingFilter, SearchFilter
+from rest_framework.request import Request
+
+from tenant_apps.api.errors import WrongParameter
+
+if TYPE_CHECKING:
+    # Django REST framework reads these settings while its views are being imported.
+    from rest_framework.views import APIView
+
+
+class Search(SearchFilter):
+    """Django REST framework's, documented where there is something to search."""
+
+    def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:
+        if not getattr(view, "search_fields", None):
+            return []
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        return parameters
+
+
+class Ordering(OrderingFilter):
+    """As Django REST framework's, but a name that can't be ordered by is refused, not passed over."""
+
+    def get_valid_fields(
+        self, queryset: QuerySet[Any], view: "APIView", context: Any = None
+    ) -> list[tuple[str, str]]:
+        return [(name, name) for name in getattr(view, "ordering_fields", ())]
+
+    def remove_invalid_fields(
+        self, queryset: QuerySet[Any], fields: Iterable[str], view: "APIView", request: Request
+    ) -> list[str]:
+        fields = list(fields)
+        valid = [name for name, _ in self.get_valid_fields(queryset, view)]
+        unknown = [name for name in fields if name.removeprefix("-") not in valid]
+        if unknown and valid:
+            raise WrongParameter(
+                self.ordering_param,
+                f"{unknown[0]!r} can't be ordered by. Take {', '.join(valid)}, with - before it "
+                "for the other way round.",
+            )
+        return [name for name in fields if name not in unknown]
+
+    def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:
+        valid = [name for name, _ in self.get_valid_fields(None, view)]  # type: ignore[arg-type]
+        if not valid:
+            return []
+        parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        described = f"What to order by: {', '.join(valid)}; with - before it the other way round."
+        return [{**one, "description": described} for one in parameters]
