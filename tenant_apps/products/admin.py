@@ -1,22 +1,32 @@
 """Products in the workspace's admin: another door to `catalogue`, `stock` and the import."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import Count, Field, Min, QuerySet, Sum, Value
 from django.forms.models import BaseModelFormSet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.forms import PaginationInlineFormSet
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from tenant_apps.activity.admin import TrailAdmin
-from tenant_apps.products import catalogue, permissions
+from tenant_apps.products import catalogue, permissions, selectors, stock
 from tenant_apps.products.errors import ProductError
 from tenant_apps.products.models import (
     Category,
+    MovementReason,
     Product,
     ProductImage,
     ProductOption,
@@ -30,6 +40,8 @@ from tenant_apps.products.money import (
     parse_amount,
 )
 from tenant_apps.users.models import User
+
+MOVEMENTS_PER_PAGE = 50
 
 
 class AmountField(forms.CharField):
@@ -76,11 +88,41 @@ class PartOfProduct(TabularInline):  # type: ignore[misc]  # unfold has no types
         return permissions.can_change(request.user)
 
 
+class VariantForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    """One row of a product's variants; the verb's rules, said at the field."""
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        price = cleaned.get("price_minor")
+        if price is not None:
+            self._say_at_field(
+                lambda: catalogue.check_prices(
+                    price_minor=price, compare_at_minor=cleaned.get("compare_at_minor")
+                )
+            )
+        sku = cleaned.get("sku", "")
+        if sku and "sku" in self.changed_data:
+            owner = catalogue.find_sku_owner(sku=sku, besides=self.instance.pk)
+            if owner is not None:
+                self.add_error("sku", f"{owner.product}, {owner} has this SKU already.")
+        stock_left = cleaned.get("stock_quantity")
+        if stock_left is not None and stock_left < 0 and not cleaned.get("sells_when_out"):
+            self.add_error("stock_quantity", "Stock cannot be negative. Write 0 or more.")
+        return cleaned
+
+    def _say_at_field(self, rule: Callable[[], None]) -> None:
+        try:
+            rule()
+        except ProductError as error:
+            self.add_error(error.field if error.field in self.fields else None, str(error))
+
+
 class VariantFormSet(PaginationInlineFormSet):  # type: ignore[misc]  # unfold has no types
-    """A product that is on sale keeps a variant."""
+    """A product that is on sale keeps a variant, and no two variants share a SKU."""
 
     def clean(self) -> None:
         super().clean()
+        self._refuse_repeated_skus()
         left = [
             form
             for form in self.forms
@@ -93,14 +135,26 @@ class VariantFormSet(PaginationInlineFormSet):  # type: ignore[misc]  # unfold h
                 "draft first, or add another variant."
             )
 
+    def _refuse_repeated_skus(self) -> None:
+        seen: dict[str, Any] = {}
+        for form in self.forms:
+            sku = getattr(form, "cleaned_data", {}).get("sku", "")
+            if not sku or self._should_delete_form(form):
+                continue
+            if seen.setdefault(sku, form) is not form and (
+                "sku" in form.changed_data or "sku" in seen[sku].changed_data
+            ):
+                form.add_error("sku", "Another row has this SKU already. Choose another one.")
+
 
 class VariantInline(PartOfProduct):
     model = ProductVariant
+    form = VariantForm
     formset = VariantFormSet
     verbose_name_plural = "Variants"
     fields = (
         *("option1", "option2", "option3", "sku", "price_minor", "compare_at_minor"),
-        *("tracks_stock", "stock_quantity", "position"),
+        *("tracks_stock", "stock_quantity", "low_stock_at", "sells_when_out", "position"),
     )
     ordering = ("position", "id")
 
@@ -113,9 +167,6 @@ class VariantInline(PartOfProduct):
                 label=db_field.verbose_name,
                 required=not db_field.null,
             )
-        if db_field.name == "stock_quantity":
-            kwargs["min_value"] = 0
-            kwargs["error_messages"] = {"min_value": "Stock cannot be negative. Write 0 or more."}
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
 
@@ -130,6 +181,56 @@ class ImageInline(PartOfProduct):
     model = ProductImage
     verbose_name_plural = "Pictures"
     fields = ("url", "alt", "position")
+
+
+class MovementForm(forms.Form):
+    """Pieces that come or go."""
+
+    variant: "forms.ModelChoiceField[ProductVariant]" = forms.ModelChoiceField(
+        ProductVariant.objects.none(),
+        widget=UnfoldAdminSelectWidget,
+        empty_label=None,
+    )
+    reason = forms.ChoiceField(
+        choices=[choice for choice in MovementReason.choices if choice[0] != "imported"],
+        initial=MovementReason.RECEIVED,
+        widget=UnfoldAdminSelectWidget,
+        help_text="Counted: write how many there are. Otherwise how many come, or with a minus how "
+        "many go.",
+    )
+    pieces = forms.IntegerField(
+        min_value=-stock.MAX_PIECES,
+        max_value=stock.MAX_PIECES,
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+    note = forms.CharField(max_length=200, required=False, widget=UnfoldAdminTextInputWidget)
+
+    def __init__(self, data: Any = None, *, product: Product, **options: Any) -> None:
+        super().__init__(data, **options)
+        variants: Any = self.fields["variant"]
+        variants.queryset = product.variants.all()
+        variants.label_from_instance = lambda v: f"{v}: {v.stock_quantity} in stock"
+
+    def carry_out(self, by: User) -> bool:
+        """Move what the form says; False where the verb refuses, with its sentence at the field."""
+        told = self.cleaned_data
+        try:
+            if told["reason"] == MovementReason.COUNTED:
+                stock.count_stock(
+                    variant=told["variant"], quantity=told["pieces"], by=by, note=told["note"]
+                )
+            else:
+                stock.move_stock(
+                    variant=told["variant"],
+                    delta=told["pieces"],
+                    reason=MovementReason(told["reason"]),
+                    by=by,
+                    note=told["note"],
+                )
+        except ProductError as error:
+            self.add_error("pieces", str(error))
+            return False
+        return True
 
 
 class ProductAdmin(TrailAdmin):
@@ -158,6 +259,7 @@ class ProductAdmin(TrailAdmin):
     inlines = (VariantInline, OptionInline, ImageInline)
     actions = ("publish", "unpublish", "archive")
     actions_submit_line = ("save_and_publish",)
+    actions_detail = ("stock",)
     list_before_template = "tenant/admin/products_before.html"
 
     def formfield_for_dbfield(
@@ -231,10 +333,18 @@ class ProductAdmin(TrailAdmin):
         change: bool,  # noqa: FBT001 - Django's signature
     ) -> None:
         kept = formset.save(commit=False)
+        # A page that was open while something was sold says an old number: what nobody typed
+        # is no count.
+        uncounted = [
+            row.instance
+            for row in formset.forms
+            if "stock_quantity" not in row.changed_data and not row.instance._state.adding
+        ]
         catalogue.change_parts(
             product=form.instance,
             kept=kept,
             removed=formset.deleted_objects,
+            uncounted=uncounted,
             by=cast("User", request.user),
         )
 
@@ -245,6 +355,48 @@ class ProductAdmin(TrailAdmin):
         by = cast("User", request.user)
         self.for_each(
             request, queryset, lambda p: catalogue.delete_product(product=p, by=by), "deleted"
+        )
+
+    @action(description="Stock", url_path="stock", icon="inventory")  # type: ignore[untyped-decorator]  # unfold has no types
+    def stock(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What moved the product's stock, and a form that moves it."""
+        product = self.get_object(request, object_id)
+        if product is None:
+            raise Http404
+        if not self.has_change_permission(request, product):
+            raise PermissionDenied
+        variants = {str(variant.pk): variant for variant in product.variants.all()}
+        chosen = variants.get(request.GET.get("variant", ""))
+        form = MovementForm(
+            request.POST if request.method == "POST" else None,
+            product=product,
+            initial={"variant": chosen},
+        )
+        if (
+            request.method == "POST"
+            and form.is_valid()
+            and form.carry_out(cast("User", request.user))
+        ):
+            self.message_user(request, "The stock is noted.", messages.SUCCESS)
+            return HttpResponseRedirect(request.get_full_path())
+        movements = selectors.movements_of(product=product, variant=chosen)
+        page = Paginator(movements, MOVEMENTS_PER_PAGE).get_page(request.GET.get("p"))
+        return TemplateResponse(
+            request,
+            "tenant/admin/stock.html",
+            {
+                **self.admin_site.each_context(request),
+                "title": f"Stock of {product}",
+                "opts": self.opts,
+                "object": product,
+                "back": reverse("admin:products_product_change", args=[product.pk]),
+                "form": form,
+                "variants": variants.values(),
+                "chosen": chosen,
+                "page": page,
+                "page_range": page.paginator.get_elided_page_range(page.number),
+            },
+            status=422 if form.errors else 200,
         )
 
     @action(description="Save and publish")  # type: ignore[untyped-decorator]  # unfold has no types

@@ -264,8 +264,14 @@ class ProductVariant(models.Model):
     requires_shipping = models.BooleanField(default=True)
     is_taxable = models.BooleanField("taxable", default=True)
     tracks_stock = models.BooleanField("stock is counted", default=False)
-    # The sum of the movements below, kept here because every list needs it.
+    # The sum of the movements below, kept here because every list needs it. `stock` alone writes it.
     stock_quantity = models.IntegerField("in stock", default=0)
+    low_stock_at = models.PositiveIntegerField(
+        "warn at",
+        null=True,
+        blank=True,
+        help_text="A warning is sent when so many pieces or fewer are left.",
+    )
     sells_when_out = models.BooleanField("can be ordered when out of stock", default=False)
     image = models.ForeignKey(
         ProductImage,
@@ -288,8 +294,9 @@ class ProductVariant(models.Model):
                 condition=models.Q(price_minor__gte=0), name="products_variant_price_not_negative"
             ),
             models.CheckConstraint(
-                condition=models.Q(stock_quantity__gte=0),
-                name="products_variant_stock_not_negative",
+                condition=models.Q(stock_quantity__gte=0) | models.Q(sells_when_out=True),
+                name="products_variant_stock_not_below_zero",
+                violation_error_message="Stock cannot be negative. Write 0 or more.",
             ),
         ]
         indexes = [
@@ -314,6 +321,15 @@ class ProductVariant(models.Model):
     @property
     def is_sold_out(self) -> bool:
         return self.tracks_stock and not self.sells_when_out and self.stock_quantity <= 0
+
+    @property
+    def is_low(self) -> bool:
+        """Whether so few are left that somebody wants to know."""
+        return (
+            self.tracks_stock
+            and self.low_stock_at is not None
+            and self.stock_quantity <= self.low_stock_at
+        )
 
 
 class MovementReason(models.TextChoices):
@@ -358,6 +374,56 @@ class StockMovement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.delta:+d} {self.get_reason_display().lower()}"
+
+
+class StockAlert(models.Model):
+    """A variant that has fallen low: since when, with how many left. It ends when there is more."""
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="stock_alerts")
+    variant = models.ForeignKey(
+        ProductVariant, on_delete=models.CASCADE, related_name="stock_alerts"
+    )
+    # As it was when the variant fell low.
+    quantity = models.IntegerField()
+    warned_at = models.PositiveIntegerField()
+    fell_at = models.DateTimeField(default=timezone.now)
+    mailed_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["variant"],
+                condition=models.Q(ended_at=None),
+                name="products_stockalert_one_open",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["-id"], condition=models.Q(ended_at=None), name="products_stockalert_open"
+            ),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(ended_at=None, mailed_at=None),
+                name="products_stockalert_unsent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product}: {self.quantity} left"
+
+
+class StockWatch(models.Model):
+    """Somebody wants a mail when stock runs low: who, since when."""
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    since = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return str(self.person)
 
 
 class ImportState(models.TextChoices):

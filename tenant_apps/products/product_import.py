@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection, models
 from django.utils import timezone
 
+from tenant_apps.products import stock
 from tenant_apps.products.csv_files import CsvFile
 from tenant_apps.products.models import (
     Category,
@@ -22,7 +23,6 @@ from tenant_apps.products.models import (
     ProductOption,
     ProductVariant,
     State,
-    StockMovement,
 )
 from tenant_apps.products.money import format_money
 from tenant_apps.products.shopify_format import (
@@ -141,7 +141,7 @@ class _Plan:
     changed: dict[type[models.Model], dict[Any, tuple[models.Model, set[str]]]] = field(
         default_factory=dict
     )
-    movements: list[StockMovement] = field(default_factory=list)
+    moves: list[stock.Move] = field(default_factory=list)
 
     def change(self, instance: models.Model, values: dict[str, Any]) -> list[tuple[str, Any, Any]]:
         """Set what differs, and note it: (field, before, after)."""
@@ -184,7 +184,7 @@ class _Import:
         for parsed in good:
             self._plan_product(parsed, existing.get(parsed.handle), plan)
         if self.writes:
-            _write(plan)
+            _write(plan, by=self.by)
 
     def _refuse_repeated(self, product: ParsedProduct) -> None:
         if not product.handle:
@@ -216,7 +216,8 @@ class _Import:
     def _existing(self, batch: Iterable[ParsedProduct]) -> dict[str, Product]:
         products = Product.objects.filter(handle__in=[parsed.handle for parsed in batch])
         if self.writes:
-            products = products.select_for_update(of=("self",))
+            # Not their keys: a sale of one of them refers to it and need not wait for the import.
+            products = products.select_for_update(of=("self",), no_key=True)
         found = products.select_related("category").prefetch_related(
             "options", "images", "variants"
         )
@@ -387,22 +388,10 @@ class _Import:
         if quantity is None or quantity == variant.stock_quantity:
             return []
         before = variant.stock_quantity
-        plan.movements.append(
-            StockMovement(
-                product_id=variant.product_id,
-                variant=variant,
-                variant_label=str(variant),
-                delta=quantity - before,
-                quantity_after=quantity,
-                reason=MovementReason.IMPORTED,
-                at=self.now,
-                by=self.by,
-            )
-        )
+        plan.moves.append(stock.Move(variant, quantity=quantity))
         if is_new:
-            variant.stock_quantity = quantity
             return []
-        return _labelled(plan.change(variant, {"stock_quantity": quantity}), of=variant.label)
+        return _labelled([("stock_quantity", before, quantity)], of=variant.label)
 
 
 def _match_variants(
@@ -429,7 +418,7 @@ def _set_all(instance: models.Model, values: dict[str, Any]) -> None:
         setattr(instance, name, value)
 
 
-def _write(plan: _Plan) -> None:
+def _write(plan: _Plan, *, by: User | None) -> None:
     """Write one batch: one statement for each kind of row."""
     kinds: tuple[Any, ...] = (Product, ProductOption, ProductImage, ProductVariant)
     for kind in kinds:
@@ -439,7 +428,7 @@ def _write(plan: _Plan) -> None:
             kind.objects.bulk_create(
                 rows, update_conflicts=True, unique_fields=["pk"], update_fields=names
             )
-    StockMovement.objects.bulk_create(plan.movements)
+    stock.carry_out(moves=plan.moves, reason=MovementReason.IMPORTED, by=by)
 
 
 def _by_fields(

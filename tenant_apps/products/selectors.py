@@ -6,7 +6,15 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
-from tenant_apps.products.models import Category, Product, ProductQuerySet, State
+from tenant_apps.products.models import (
+    Category,
+    Product,
+    ProductQuerySet,
+    ProductVariant,
+    State,
+    StockAlert,
+    StockMovement,
+)
 
 # As many tabs as a page can show; the rest is on a page of categories.
 MAX_TABS = 12
@@ -65,3 +73,18 @@ def category_tabs(chosen: Category | None) -> CategoryTabs:
         shown += in_use.filter(pk=chosen.pk)
     key = operator.attrgetter("path", "id")
     return CategoryTabs(shown=sorted(shown, key=key), are_all=len(found) <= MAX_TABS)
+
+
+def movements_of(
+    *, product: Product, variant: ProductVariant | None = None
+) -> QuerySet[StockMovement]:
+    """What moved a product's stock, or one variant's, newest first, with who moved it."""
+    movements = StockMovement.objects.filter(product=product)
+    if variant is not None:
+        movements = movements.filter(variant=variant)
+    return movements.select_related("by").order_by("-id")
+
+
+def low_in_stock() -> QuerySet[StockAlert]:
+    """What has fallen low and is not stocked again, newest first."""
+    return StockAlert.objects.filter(ended_at=None).select_related("product", "variant")

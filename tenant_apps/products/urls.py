@@ -4,6 +4,8 @@ from tenant_apps.products import views
 
 app_name = "products"
 urlpatterns = [
+    path("stock/", views.low_stock, name="stock"),
+    path("stock/watch/", views.watch_stock, name="watch-stock"),
     path("products/", views.product_list, name="list"),
     path("products/import/", views.import_products, name="import"),
     path("products/import/<uuid:pk>/", views.import_run, name="import-run"),

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from tenant_apps.products import import_runs, permissions, selectors
+from tenant_apps.products import import_runs, permissions, selectors, stock_alerts
 from tenant_apps.products.errors import ImportFileError, ImportNotReady
 from tenant_apps.products.forms import ImportForm
 from tenant_apps.products.models import Category, ImportRun
@@ -21,6 +21,7 @@ PER_PAGE = 24
 CATEGORIES_PER_PAGE = 60
 RUNS_PER_PAGE = 10
 PROBLEMS_PER_PAGE = 50
+ALERTS_PER_PAGE = 50
 
 
 @require_GET
@@ -79,6 +80,39 @@ def product(request: HttpRequest, handle: str) -> HttpResponse:
             "can_change": permissions.can_change(request.user),
         },
     )
+
+
+@login_required
+@require_GET
+def low_stock(request: HttpRequest) -> HttpResponse:
+    """What has fallen low, and whether one gets letters about it."""
+    user = cast("User", request.user)
+    permissions.require_change(user)
+    return render(
+        request,
+        "tenant/products/stock.html",
+        {
+            "section": "products",
+            "is_watching": stock_alerts.is_watching(user),
+            "page": Paginator(selectors.low_in_stock(), ALERTS_PER_PAGE).get_page(
+                request.GET.get("page")
+            ),
+        },
+    )
+
+
+@login_required
+@require_POST
+def watch_stock(request: HttpRequest) -> HttpResponse:
+    user = cast("User", request.user)
+    permissions.require_change(user)
+    if request.POST.get("watch") == "yes":
+        stock_alerts.watch_stock(by=user)
+        messages.success(request, "You get a letter when something runs low.")
+    else:
+        stock_alerts.stop_watching_stock(by=user)
+        messages.success(request, "You get no more letters about stock.")
+    return redirect("products:stock")
 
 
 @login_required

@@ -1,10 +1,11 @@
 from rest_framework.routers import SimpleRouter
 
 from tenant_apps.articles.api import ArticleViewSet
+from tenant_apps.products import api_urls as products
 from tenant_apps.products.api import ProductViewSet
 
 app_name = "api"
 router = SimpleRouter(use_regex_path=False)
 router.register("articles", ArticleViewSet, basename="article")
 router.register("products", ProductViewSet, basename="product")
-urlpatterns = router.urls
+urlpatterns = [*router.urls, *products.urlpatterns]

@@ -209,6 +209,7 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "pk": (_pk, NOBODYS_UUID),
     "slug": (_slug, "nobodys"),
     "handle": (lambda route: SECRET, "nobodys"),
+    "variant_id": (lambda route: _key_of(ProductVariant), NOBODYS_UUID),
     "token": (
         lambda route: _take_out_token() if "account/data" in route else IN_LETTERS["token"],
         "nobodys",
