@@ -280,6 +280,10 @@ class ProductVariant(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
     )
+    # As the product's: columns of an import file that Terrace has no field for.
+    extra = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()), editable=False
+    )
 
     class Meta:
         ordering = ["position", "id"]
@@ -437,6 +441,13 @@ class ImportState(models.TextChoices):
     FAILED = "failed", "Stopped by an error"
 
 
+class MatchBy(models.TextChoices):
+    """What says that a product of a file is one that is here already."""
+
+    HANDLE = "handle", "its handle"
+    SKU = "sku", "a SKU of its variants"
+
+
 class ImportRun(models.Model):
     """A file of products on its way in: what it holds, what would change, what is wrong with it."""
 
@@ -447,6 +458,13 @@ class ImportRun(models.Model):
         "import the rest where a product is faulty",
         default=False,
         help_text="Otherwise nothing is imported until the whole file is right.",
+    )
+    match_by = models.CharField(
+        "find a product by",
+        max_length=6,
+        choices=MatchBy,
+        default=MatchBy.HANDLE,
+        db_default=MatchBy.HANDLE,
     )
     state = models.CharField(max_length=10, choices=ImportState, default=ImportState.CHECKING)
     # Why a file could not be read at all; a sentence.
@@ -527,3 +545,20 @@ class ImportFaultyRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id}, row {self.row_number}"
+
+
+class ImportChange(models.Model):
+    """A product that an import makes or changes, field by field: the preview."""
+
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="changes")
+    handle = models.CharField(max_length=HANDLE_LENGTH)
+    title = models.CharField(max_length=255)
+    is_new = models.BooleanField()
+    # [what, before, after] for each field.
+    changes = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.title

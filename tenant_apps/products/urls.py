@@ -9,6 +9,7 @@ urlpatterns = [
     path("products/", views.product_list, name="list"),
     path("products/import/", views.import_products, name="import"),
     path("products/import/<uuid:pk>/", views.import_run, name="import-run"),
+    path("products/import/<uuid:pk>/changes/", views.import_changes, name="import-changes"),
     path("products/import/<uuid:pk>/apply/", views.apply_import, name="import-apply"),
     path("products/import/<uuid:pk>/faulty-rows.csv", views.faulty_rows, name="import-faulty-rows"),
     path("products/category/", views.categories, name="categories"),

@@ -22,6 +22,7 @@ CATEGORIES_PER_PAGE = 60
 RUNS_PER_PAGE = 10
 PROBLEMS_PER_PAGE = 50
 ALERTS_PER_PAGE = 50
+CHANGES_PER_PAGE = 50
 
 
 @require_GET
@@ -128,6 +129,7 @@ def import_products(request: HttpRequest) -> HttpResponse:
                 file_name=file.name or "products.csv",
                 pieces=lambda: _pieces_of(file),
                 skips_faulty=form.cleaned_data["skips_faulty"],
+                match_by=form.cleaned_data["match_by"],
                 by=user,
             )
         except ImportFileError as error:
@@ -167,6 +169,25 @@ def import_run(request: HttpRequest, pk: UUID) -> HttpResponse:
             "percent": import_runs.progress_percent(run) if run.is_working else 100,
             "page": problems,
             "can_apply": import_runs.can_apply(run),
+        },
+    )
+
+
+@login_required
+@require_GET
+def import_changes(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """All that an import makes or changes, field by field, a page at a time."""
+    permissions.require_import(request.user)
+    run = get_object_or_404(ImportRun, pk=pk)
+    return render(
+        request,
+        "tenant/products/import_changes.html",
+        {
+            "section": "products",
+            "run": run,
+            "page": Paginator(run.changes.all(), CHANGES_PER_PAGE).get_page(
+                request.GET.get("page")
+            ),
         },
     )
 
