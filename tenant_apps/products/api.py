@@ -5,8 +5,10 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers, status
+from rest_framework.decorators import action
 from rest_framework.exceptions import APIException
 from rest_framework.generics import GenericAPIView
 from rest_framework.pagination import CursorPagination
@@ -15,7 +17,9 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from tenant_apps.products import permissions, selectors, stock
+from tenant_apps.products.csv_answers import answer_csv
 from tenant_apps.products.errors import ProductError
+from tenant_apps.products.forms import ExportForm
 from tenant_apps.products.models import (
     Category,
     MovementReason,
@@ -151,6 +155,28 @@ class ProductViewSet(GenericViewSet[Product]):
 
     def retrieve(self, request: Request, pk: str) -> Response:
         return Response(ProductSerializer(self.get_object(), context=self._with_currency()).data)
+
+    @action(detail=False, methods=["get"])
+    def export(self, request: Request) -> HttpResponseBase:
+        """All products as CSV, as they are read: `?file_format=`, `state`, `category`.
+
+        `format` is the framework's own parameter.
+        """
+        permissions.require_change(request.user)
+        form = ExportForm(
+            {
+                "format": request.query_params.get("file_format", ""),
+                "state": request.query_params.get("state", ""),
+                "category": request.query_params.get("category", ""),
+            }
+        )
+        if not form.is_valid():
+            errors = {
+                {"format": "file_format"}.get(name, name): sentences
+                for name, sentences in form.sentences().items()
+            }
+            raise serializers.ValidationError(errors)
+        return answer_csv(**form.chosen())
 
     def _with_currency(self) -> dict[str, Any]:
         # Read once an answer, not once a product.

@@ -3,7 +3,9 @@ from typing import Any
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
-from tenant_apps.products.models import MatchBy
+from tenant_apps.products import selectors
+from tenant_apps.products.file_formats import FORMATS
+from tenant_apps.products.models import MatchBy, State
 
 
 class ImportForm(forms.Form):
@@ -35,3 +37,37 @@ class ImportForm(forms.Form):
 
     def clean_match_by(self) -> MatchBy:
         return MatchBy(self.cleaned_data["match_by"] or MatchBy.HANDLE)
+
+
+class ExportForm(forms.Form):
+    """Which products, and in which format."""
+
+    format = forms.ChoiceField(
+        choices=[(form.name, form.label) for form in FORMATS.values()],
+        required=False,
+        error_messages={"invalid_choice": 'There is no format "%(value)s": shopify or simple.'},
+    )
+    state = forms.ChoiceField(
+        choices=State.choices,
+        required=False,
+        error_messages={"invalid_choice": 'There is no state "%(value)s".'},
+    )
+    category = forms.SlugField(allow_unicode=True, required=False)
+
+    def sentences(self) -> dict[str, list[str]]:
+        """What is wrong, by field."""
+        return {name: [str(one) for one in errors] for name, errors in self.errors.items()}
+
+    def sentence(self) -> str:
+        """What is wrong, in one line."""
+        return " ".join(one for errors in self.sentences().values() for one in errors)
+
+    def chosen(self) -> dict[str, Any]:
+        """The products and the format's name."""
+        told = self.cleaned_data
+        return {
+            "products": selectors.products_to_export(
+                state=told["state"], category_slug=told["category"]
+            ),
+            "format_name": told["format"] or "shopify",
+        }

@@ -70,6 +70,11 @@ class ProductQuerySet(models.QuerySet["Product"]):
         """What every visitor may see, newest first."""
         return self.filter(state=State.PUBLISHED).order_by("-published_at", "-id")
 
+    def in_category(self, category: Category) -> Self:
+        """Those of a category and of the ones below it."""
+        below = models.Q(category__path__startswith=f"{category.path} > ")
+        return self.filter(models.Q(category=category) | below)
+
     def for_list(self) -> Self:
         """With prices and first image: three queries, however many products."""
         return self.defer("description_html", "extra").prefetch_related(

@@ -41,9 +41,7 @@ def list_products(*, category: Category | None = None, words: str = "") -> Produ
     it."""
     products = Product.objects.published().for_list()
     if category is not None:
-        products = products.filter(
-            Q(category=category) | Q(category__path__startswith=f"{category.path} > ")
-        )
+        products = products.in_category(category)
     if words:
         products = products.filter(Q(title__icontains=words) | Q(vendor__icontains=words))
     return products
@@ -88,3 +86,14 @@ def movements_of(
 def low_in_stock() -> QuerySet[StockAlert]:
     """What has fallen low and is not stocked again, newest first."""
     return StockAlert.objects.filter(ended_at=None).select_related("product", "variant")
+
+
+def products_to_export(*, state: str = "", category_slug: str = "") -> ProductQuerySet:
+    """All products, or those of a state or of a category with the ones below it."""
+    products = Product.objects.all()
+    if state:
+        products = products.filter(state=state)
+    if category_slug:
+        category = Category.objects.filter(slug=category_slug).first()
+        products = products.in_category(category) if category else products.none()
+    return products

@@ -7,6 +7,8 @@ urlpatterns = [
     path("stock/", views.low_stock, name="stock"),
     path("stock/watch/", views.watch_stock, name="watch-stock"),
     path("products/", views.product_list, name="list"),
+    # With a dot, which no handle has.
+    path("products/export.csv", views.export_products, name="export"),
     path("products/import/", views.import_products, name="import"),
     path("products/import/<uuid:pk>/", views.import_run, name="import-run"),
     path("products/import/<uuid:pk>/changes/", views.import_changes, name="import-changes"),

@@ -11,9 +11,15 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from tenant_apps.products import import_runs, permissions, selectors, stock_alerts
+from tenant_apps.products import (
+    import_runs,
+    permissions,
+    selectors,
+    stock_alerts,
+)
+from tenant_apps.products.csv_answers import answer_csv
 from tenant_apps.products.errors import ImportFileError, ImportNotReady
-from tenant_apps.products.forms import ImportForm
+from tenant_apps.products.forms import ExportForm, ImportForm
 from tenant_apps.products.models import Category, ImportRun
 from tenant_apps.users.models import User
 
@@ -114,6 +120,18 @@ def watch_stock(request: HttpRequest) -> HttpResponse:
         stock_alerts.stop_watching_stock(by=user)
         messages.success(request, "You get no more letters about stock.")
     return redirect("products:stock")
+
+
+@login_required
+@require_GET
+def export_products(request: HttpRequest) -> HttpResponseBase:
+    """All products as a file, or those of a state or a category (`?format=`, `?state=`, …)."""
+    permissions.require_change(request.user)
+    form = ExportForm(request.GET)
+    if not form.is_valid():
+        messages.error(request, form.sentence())
+        return redirect("products:list")
+    return answer_csv(**form.chosen())
 
 
 @login_required
