@@ -1,10 +1,12 @@
 """Products in the workspace's admin: another door to `catalogue`, `stock` and the import."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
+from uuid import UUID
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin import EmptyFieldListFilter
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Count, Field, Min, QuerySet, Sum, Value
@@ -12,6 +14,7 @@ from django.forms.models import BaseModelFormSet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.text import Truncator
 from unfold.admin import TabularInline
 from unfold.decorators import action, display
 from unfold.forms import PaginationInlineFormSet
@@ -22,7 +25,7 @@ from unfold.widgets import (
 )
 
 from tenant_apps.activity.admin import TrailAdmin
-from tenant_apps.products import catalogue, permissions, selectors, stock
+from tenant_apps.products import bulk, catalogue, permissions, reviews, selectors, stock
 from tenant_apps.products.errors import ProductError
 from tenant_apps.products.models import (
     Category,
@@ -31,6 +34,7 @@ from tenant_apps.products.models import (
     ProductImage,
     ProductOption,
     ProductVariant,
+    Review,
 )
 from tenant_apps.products.money import (
     AmountInvalid,
@@ -42,6 +46,7 @@ from tenant_apps.products.money import (
 from tenant_apps.users.models import User
 
 MOVEMENTS_PER_PAGE = 50
+REFUSALS_SHOWN = 20
 
 
 class AmountField(forms.CharField):
@@ -233,11 +238,51 @@ class MovementForm(forms.Form):
         return True
 
 
+class BulkForm(forms.Form):
+    """One change to all chosen products."""
+
+    change = forms.ChoiceField(choices=bulk.BulkAction.choices, widget=UnfoldAdminSelectWidget)
+    percent = forms.DecimalField(
+        required=False,
+        max_digits=7,
+        decimal_places=2,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="For prices: -10 makes everything a tenth cheaper.",
+    )
+    category: "forms.ModelChoiceField[Category]" = forms.ModelChoiceField(
+        Category.objects.none(), required=False, widget=UnfoldAdminSelectWidget, empty_label="none"
+    )
+
+    def __init__(self, data: Any = None, **options: Any) -> None:
+        super().__init__(data, **options)
+        categories: Any = self.fields["category"]
+        categories.queryset = Category.objects.all()
+        categories.label_from_instance = lambda category: category.path
+
+    def carry_out(self, keys: Sequence[UUID], by: User) -> list[bulk.Result] | None:
+        """What came of each; None where nothing can be done, with the sentence at the field."""
+        told = self.cleaned_data
+        try:
+            return bulk.change_many(
+                keys=keys,
+                action=bulk.BulkAction(told["change"]),
+                percent=told["percent"],
+                category=told["category"],
+                by=by,
+            )
+        except ProductError as error:
+            self.add_error(error.field if error.field in self.fields else None, str(error))
+            return None
+
+
 class ProductAdmin(TrailAdmin):
     verbs_keep_the_trail = True
     domain_errors = (ProductError,)
-    list_display = ("title", "shown_state", "product_type", "vendor", "shown_price", "shown_stock")
-    list_filter = ("state", "category")
+    list_display = (
+        *("title", "shown_state", "product_type", "vendor", "shown_price", "shown_stock"),
+        "is_featured",
+    )
+    list_filter = ("state", "category", ("featured_at", EmptyFieldListFilter))
     list_per_page = 30
     show_full_result_count = False
     search_fields = ("title", "handle", "vendor")
@@ -247,7 +292,15 @@ class ProductAdmin(TrailAdmin):
         (None, {"fields": ("title", "description_html", "category", "tags")}),
         ("What it is", {"fields": ("vendor", "product_type", "is_gift_card")}),
         ("Where it is found", {"fields": ("handle", "seo_title", "seo_description")}),
-        ("State", {"fields": ("shown_state", "published_at", "published_by", "updated_at")}),
+        (
+            "State",
+            {
+                "fields": (
+                    *("shown_state", "published_at", "published_by", "updated_at"),
+                    *("featured_at", "featured_by"),
+                )
+            },
+        ),
     )
     add_fieldsets = (
         (
@@ -255,9 +308,12 @@ class ProductAdmin(TrailAdmin):
             {"fields": ("title", "description_html", "category", "tags", "vendor", "product_type")},
         ),
     )
-    readonly_fields = ("shown_state", "published_at", "published_by", "updated_at")
+    readonly_fields = (
+        *("shown_state", "published_at", "published_by", "updated_at"),
+        *("featured_at", "featured_by"),
+    )
     inlines = (VariantInline, OptionInline, ImageInline)
-    actions = ("publish", "unpublish", "archive")
+    actions = ("publish", "unpublish", "archive", "change_chosen")
     actions_submit_line = ("save_and_publish",)
     actions_detail = ("stock",)
     actions_list = ("export",)
@@ -276,6 +332,10 @@ class ProductAdmin(TrailAdmin):
     )
     def shown_state(self, product: Product) -> str:
         return product.get_state_display()
+
+    @display(description="Featured", ordering="featured_at", boolean=True)  # type: ignore[untyped-decorator]  # unfold has no types
+    def is_featured(self, product: Product) -> bool:
+        return product.is_featured
 
     @display(description="Price", ordering="lowest_price")  # type: ignore[untyped-decorator]  # unfold has no types
     def shown_price(self, product: Any) -> str:
@@ -435,6 +495,114 @@ class ProductAdmin(TrailAdmin):
         by = cast("User", request.user)
         self.for_each(
             request, queryset, lambda p: catalogue.archive_product(product=p, by=by), "archived"
+        )
+
+    @action(description="Change the chosen products: prices, category, in front …")  # type: ignore[untyped-decorator]  # unfold has no types
+    def change_chosen(
+        self, request: HttpRequest, queryset: QuerySet[Product]
+    ) -> HttpResponse | None:
+        """Ask what is to change, then change it and say what came of each product."""
+        keys = list(queryset.order_by("pk").values_list("pk", flat=True)[: bulk.MAX_AT_ONCE + 1])
+        form = BulkForm(request.POST if "carry_out" in request.POST else None)
+        if form.is_bound and form.is_valid():
+            results = form.carry_out(keys, cast("User", request.user))
+            if results is not None:
+                self._tell_results(request, results)
+                return None
+        return TemplateResponse(
+            request,
+            "tenant/admin/products_bulk.html",
+            {
+                **self.admin_site.each_context(request),
+                "title": "Change the chosen products",
+                "opts": self.opts,
+                "form": form,
+                "keys": keys,
+            },
+            status=422 if form.errors else 200,
+        )
+
+    def _tell_results(self, request: HttpRequest, results: list[bulk.Result]) -> None:
+        done = sum(result.done for result in results)
+        if done:
+            self.message_user(request, f"{done} changed.", messages.SUCCESS)
+        refused = [result for result in results if not result.done]
+        for result in refused[:REFUSALS_SHOWN]:
+            self.message_user(request, f"{result.title}: {result.sentence}", messages.ERROR)
+        if len(refused) > REFUSALS_SHOWN:
+            rest = len(refused) - REFUSALS_SHOWN
+            self.message_user(request, f"… and {rest} more were not changed.", messages.ERROR)
+
+
+class ReviewAdmin(TrailAdmin):
+    """The queue of reviews: read, approved or refused, never written here."""
+
+    verbs_keep_the_trail = True
+    domain_errors = (ProductError,)
+    list_display = ("product", "stars", "shown_text", "author", "shown_state", "written_at")
+    list_filter = ("state", "stars")
+    list_select_related = ("product", "author")
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("text", "product__title", "author__full_name")
+    ordering = ("-written_at", "-id")
+    actions = ("approve", "refuse")
+    fields = (
+        "product",
+        "author",
+        "stars",
+        "text",
+        "state",
+        "written_at",
+        "decided_at",
+        "decided_by",
+    )
+    readonly_fields = fields
+
+    @display(description="Text")  # type: ignore[untyped-decorator]  # unfold has no types
+    def shown_text(self, review: Review) -> str:
+        return Truncator(review.text).chars(90)
+
+    @display(  # type: ignore[untyped-decorator]  # unfold has no types
+        description="State", ordering="state", label={"Waiting": "warning", "Shown": "success"}
+    )
+    def shown_state(self, review: Review) -> str:
+        return review.get_state_display()
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return permissions.can_moderate(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return permissions.can_moderate(request.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return permissions.can_moderate(request.user)
+
+    def delete_model(self, request: HttpRequest, obj: Review) -> None:
+        reviews.delete_review(review=obj, by=cast("User", request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request, queryset, lambda r: reviews.delete_review(review=r, by=by), "deleted"
+        )
+
+    @action(description="Show the chosen reviews")  # type: ignore[untyped-decorator]  # unfold has no types
+    def approve(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
+        by = cast("User", request.user)
+        self.for_each(request, queryset, lambda r: reviews.approve_review(review=r, by=by), "shown")
+
+    @action(description="Do not show the chosen reviews")  # type: ignore[untyped-decorator]  # unfold has no types
+    def refuse(self, request: HttpRequest, queryset: QuerySet[Review]) -> None:
+        by = cast("User", request.user)
+        self.for_each(
+            request, queryset, lambda r: reviews.refuse_review(review=r, by=by), "not shown"
         )
 
 

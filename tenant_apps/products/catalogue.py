@@ -1,6 +1,7 @@
 """Adding, changing and selling products. Each verb runs in the tenant's schema."""
 
 from collections.abc import Collection, Iterable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from tenant_apps.products.errors import (
     HandleTaken,
     NoVariant,
     OptionsTaken,
+    PercentInvalid,
     PriceInvalid,
     SkuTaken,
     StockInvalid,
@@ -33,6 +35,7 @@ from tenant_apps.products.models import (
     RESERVED_HANDLES,
     Category,
     MovementReason,
+    OldHandle,
     Product,
     ProductImage,
     ProductOption,
@@ -46,6 +49,7 @@ from tenant_apps.users.models import User
 
 Part: TypeAlias = ProductVariant | ProductOption | ProductImage
 _PATH_SEPARATOR = " > "
+MIN_PERCENT, MAX_PERCENT = -99, 1_000
 
 
 def add_product(*, product: Product, by: User) -> Product:
@@ -86,6 +90,8 @@ def change_product(*, product: Product, changes: Mapping[str, Any], by: User) ->
             setattr(product, name, values[name])
         product.updated_at = timezone.now()
         _save(product, update_fields=[*fields, "updated_at"])
+        if "handle" in fields:
+            _remember_handle(product, left=row.handle)
         trail.record(
             verb="product.changed",
             subject=product,
@@ -221,6 +227,58 @@ def archive_product(*, product: Product, by: User) -> Product:
     )
 
 
+def feature_product(*, product: Product, by: User) -> Product:
+    """Put it in front, where visitors see it first. Raises NotAllowed, WrongState."""
+    require_publish(by)
+    return _mark_featured(product, by=by, featured=True)
+
+
+def unfeature_product(*, product: Product, by: User) -> Product:
+    """Put it back among the others. Raises NotAllowed, WrongState."""
+    require_publish(by)
+    return _mark_featured(product, by=by, featured=False)
+
+
+def change_prices(*, product: Product, percent: Decimal, by: User) -> Product:
+    """Make all its variants dearer or cheaper, rounded to the currency's smallest unit.
+
+    The price before a reduction stays as it is.
+
+    Args:
+        percent: -10 makes 18.00 to 16.20; -99 to 1,000, not 0.
+    Raises:
+        NotAllowed: `by` may not change products.
+        PercentInvalid: it is out of that range.
+        CompareAtTooLow, PriceInvalid: a variant would cost more than before its reduction, or more
+            than can be kept. Nothing is written.
+    """
+    require_change(by)
+    if not percent or not MIN_PERCENT <= percent <= MAX_PERCENT:
+        raise PercentInvalid(
+            f"Write a percentage from {MIN_PERCENT} to {MAX_PERCENT:,}, other than 0; -10 makes "
+            "everything a tenth cheaper."
+        )
+    with transaction.atomic():
+        _locked(product)
+        variants = list(product.variants.select_for_update(no_key=True).order_by("pk"))
+        before = {str(variant): variant.price_minor for variant in variants}
+        for variant in variants:
+            exact = variant.price_minor * (100 + percent) / 100
+            variant.price_minor = int(exact.to_integral_value(rounding=ROUND_HALF_UP))
+            check_prices(price_minor=variant.price_minor, compare_at_minor=variant.compare_at_minor)
+            variant.save(update_fields=["price_minor"])
+        product.updated_at = timezone.now()
+        product.save(update_fields=["updated_at"])
+        trail.record(
+            verb="product.repriced",
+            subject=product,
+            actor=by,
+            before=before,
+            after={str(variant): variant.price_minor for variant in variants},
+        )
+    return product
+
+
 def delete_product(*, product: Product, by: User) -> None:
     """Delete it with its variants, pictures and stock movements. Raises NotAllowed."""
     require_delete(by)
@@ -304,6 +362,14 @@ def _locked(product: Product) -> Product:
     # Not its key: a movement of stock refers to it and need not wait.
     rows = Product.objects.select_related("category").select_for_update(of=("self",), no_key=True)
     return rows.get(pk=product.pk)
+
+
+def _remember_handle(product: Product, *, left: str) -> None:
+    """Have the old address lead to the new one. A handle that is in use again leads nowhere else."""
+    OldHandle.objects.filter(handle=product.handle).delete()
+    OldHandle.objects.update_or_create(
+        handle=left, defaults={"product": product, "left_at": timezone.now()}
+    )
 
 
 def _has_variant(product: Product) -> bool:
@@ -447,6 +513,20 @@ def _place(category: Category) -> None:
     for child in category.children.all():
         child.parent = category
         _place(child)
+
+
+def _mark_featured(product: Product, *, by: User, featured: bool) -> Product:
+    with transaction.atomic():
+        row = _locked(product)
+        if row.is_featured is featured:
+            state = "featured already" if featured else "not featured"
+            raise WrongState(f'"{product}" is {state}.')
+        product.featured_at = timezone.now() if featured else None
+        product.featured_by = by if featured else None
+        product.save(update_fields=["featured_at", "featured_by"])
+        verb = "product.featured" if featured else "product.unfeatured"
+        trail.record(verb=verb, subject=product, actor=by)
+    return product
 
 
 def _step(

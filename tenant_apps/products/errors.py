@@ -98,6 +98,24 @@ class CategoryInCircle(ProductError):
     field = "parent"
 
 
+class PercentInvalid(ProductError):
+    """A change of prices that cannot be."""
+
+    field = "percent"
+
+
+class TooManyAtOnce(ProductError):
+    """More products than are changed at once."""
+
+    field = "ids"
+
+
+class ReviewInvalid(ProductError):
+    """Stars or words that no review can have."""
+
+    field = "stars"
+
+
 class ImportFileError(ProductError):
     """A file cannot be imported at all; the sentence says why and what to do."""
 

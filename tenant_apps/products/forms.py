@@ -5,7 +5,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from tenant_apps.products import selectors
 from tenant_apps.products.file_formats import FORMATS
-from tenant_apps.products.models import MatchBy, State
+from tenant_apps.products.models import REVIEW_LENGTH, MatchBy, Review, State
 
 
 class ImportForm(forms.Form):
@@ -71,3 +71,24 @@ class ExportForm(forms.Form):
             ),
             "format_name": told["format"] or "shopify",
         }
+
+
+class ReviewForm(forms.Form):
+    """What a member thinks of a product."""
+
+    stars = forms.TypedChoiceField(
+        coerce=int,
+        choices=[(5, "5 stars"), (4, "4 stars"), (3, "3 stars"), (2, "2 stars"), (1, "1 star")],
+        error_messages={"invalid_choice": "Give 1 to 5 stars.", "required": "Give 1 to 5 stars."},
+    )
+    text = forms.CharField(
+        label="In your words",
+        max_length=REVIEW_LENGTH,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+    )
+
+    @classmethod
+    def of(cls, review: Review | None) -> "ReviewForm":
+        """With what was written before."""
+        return cls(initial={"stars": review.stars, "text": review.text} if review else None)

@@ -16,6 +16,7 @@ CATEGORY_PATH_LENGTH = 500
 # reached.
 RESERVED_HANDLES = frozenset({"import", "category"})
 MAX_OPTIONS = 3
+REVIEW_LENGTH = 5_000
 
 
 class Category(models.Model):
@@ -69,6 +70,12 @@ class ProductQuerySet(models.QuerySet["Product"]):
     def published(self) -> Self:
         """What every visitor may see, newest first."""
         return self.filter(state=State.PUBLISHED).order_by("-published_at", "-id")
+
+    def featured(self) -> Self:
+        """What is on sale and stands in front, the newest choice first."""
+        return self.filter(state=State.PUBLISHED, featured_at__isnull=False).order_by(
+            "-featured_at", "-id"
+        )
 
     def in_category(self, category: Category) -> Self:
         """Those of a category and of the ones below it."""
@@ -131,6 +138,18 @@ class Product(models.Model):
         related_name="+",
         db_index=False,
     )
+    featured_at = models.DateTimeField("featured since", null=True, editable=False)
+    featured_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+    # Of the reviews that are shown; `reviews` alone writes them.
+    review_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    review_stars = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     archived_at = models.DateTimeField(null=True, editable=False)
     archived_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -163,6 +182,11 @@ class Product(models.Model):
                 name="products_product_published",
             ),
             models.Index(fields=["title", "id"], name="products_product_title"),
+            models.Index(
+                fields=["-featured_at"],
+                condition=models.Q(featured_at__isnull=False),
+                name="products_product_featured",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -174,6 +198,15 @@ class Product(models.Model):
     @property
     def is_published(self) -> bool:
         return self.state == State.PUBLISHED
+
+    @property
+    def is_featured(self) -> bool:
+        return self.featured_at is not None
+
+    @property
+    def rating(self) -> float | None:
+        """The average of its reviews, 1 to 5, to one place; None without reviews."""
+        return round(self.review_stars / self.review_count, 1) if self.review_count else None
 
     # The four below read what for_list and for_page have fetched; alone they cost a query each.
 
@@ -197,6 +230,21 @@ class Product(models.Model):
     def is_sold_out(self) -> bool:
         variants = self.variants.all()
         return bool(variants) and all(variant.is_sold_out for variant in variants)
+
+
+class OldHandle(models.Model):
+    """A handle that a product had before: its address leads to the one of today."""
+
+    handle = models.CharField(max_length=HANDLE_LENGTH)
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="old_handles")
+    left_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["handle"], name="products_oldhandle_handle")]
+
+    def __str__(self) -> str:
+        return self.handle
 
 
 class ProductOption(models.Model):
@@ -433,6 +481,62 @@ class StockWatch(models.Model):
 
     def __str__(self) -> str:
         return str(self.person)
+
+
+class ReviewState(models.TextChoices):
+    """Whether a review is shown."""
+
+    WAITING = "waiting", "Waiting"
+    APPROVED = "approved", "Shown"
+    REFUSED = "refused", "Not shown"
+
+
+class Review(models.Model):
+    """What a member thinks of a product: stars and words. One for each member and product."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    product = models.ForeignKey(
+        Product, on_delete=models.CASCADE, related_name="reviews", db_index=False
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="product_reviews"
+    )
+    stars = models.PositiveSmallIntegerField()
+    text = models.TextField(max_length=REVIEW_LENGTH, blank=True)
+    state = models.CharField(max_length=8, choices=ReviewState, default=ReviewState.WAITING)
+    written_at = models.DateTimeField(default=timezone.now)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+
+    class Meta:
+        ordering = ["-written_at", "-id"]
+        constraints = [
+            # Serves as the foreign key's index too, as it begins with the product.
+            models.UniqueConstraint(fields=["product", "author"], name="products_review_one_each"),
+            models.CheckConstraint(
+                condition=models.Q(stars__gte=1, stars__lte=5), name="products_review_stars"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["written_at", "id"],
+                condition=models.Q(state="waiting"),
+                name="products_review_waiting",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stars} of 5 by {self.author}"
+
+    @property
+    def is_shown(self) -> bool:
+        return self.state == ReviewState.APPROVED
 
 
 class ImportState(models.TextChoices):

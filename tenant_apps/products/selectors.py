@@ -2,7 +2,8 @@
 
 import operator
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from django.db.models import Count, Q, QuerySet
 
@@ -11,10 +12,14 @@ from tenant_apps.products.models import (
     Product,
     ProductQuerySet,
     ProductVariant,
+    Review,
+    ReviewState,
     State,
     StockAlert,
     StockMovement,
 )
+from tenant_apps.products.permissions import Person, can_moderate
+from tenant_apps.users.models import User
 
 # As many tabs as a page can show; the rest is on a page of categories.
 MAX_TABS = 12
@@ -52,6 +57,60 @@ def categories_in_use() -> QuerySet[Category]:
     published = Count("products", filter=Q(products__state=State.PUBLISHED))
     in_use = Category.objects.annotate(product_count=published).filter(product_count__gt=0)
     return in_use.order_by("path", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A category in the tree: how deep it stands, and how much is on sale in it and below it."""
+
+    category: Category
+    depth: int
+    product_count: int
+
+
+def category_tree(below: Category | None = None) -> list[Branch]:
+    """The categories that have something on sale, or have one below them that has, as a tree's rows.
+
+    One query, whatever the tree's depth.
+
+    Args:
+        below: leave out what does not stand below this one.
+    """
+    published = Count("products", filter=Q(products__state=State.PUBLISHED))
+    rows: Any = Category.objects.annotate(product_count=published).order_by("path", "id")
+    start = 0
+    if below is not None:
+        rows = rows.filter(path__startswith=f"{below.path} > ")
+        start = below.path.count(" > ") + 1
+    categories = list(rows)
+    totals: dict[int, int] = {}
+    parents = {category.pk: category.parent_id for category in categories}
+    for category in categories:
+        above = category.pk
+        while above in parents:
+            totals[above] = totals.get(above, 0) + category.product_count
+            above = parents[above]
+    # By their names from the root on: " > " sorts before what a longer name goes on with.
+    categories.sort(key=lambda category: category.path.split(" > "))
+    return [
+        Branch(category, category.path.count(" > ") - start, totals[category.pk])
+        for category in categories
+        if totals[category.pk]
+    ]
+
+
+def ancestors_of(category: Category) -> list[Category]:
+    """The categories above this one, from the root on: one query, none for a root."""
+    names = category.path.split(" > ")[:-1]
+    if not names:
+        return []
+    paths = [" > ".join(names[: length + 1]) for length in range(len(names))]
+    return sorted(Category.objects.filter(path__in=paths), key=lambda one: len(one.path))
+
+
+def featured_products(limit: int = 4) -> list[Product]:
+    """What stands in front, for list, home page and themes: three queries."""
+    return list(Product.objects.featured().for_list()[:limit])
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +156,37 @@ def products_to_export(*, state: str = "", category_slug: str = "") -> ProductQu
         category = Category.objects.filter(slug=category_slug).first()
         products = products.in_category(category) if category else products.none()
     return products
+
+
+def shown_reviews(product: Product) -> QuerySet[Review]:
+    """The reviews of a product that everybody may read, newest first, with their authors."""
+    return product.reviews.filter(state=ReviewState.APPROVED).select_related("author")
+
+
+def review_by(*, product: Product, person: Person) -> Review | None:
+    """What this person has written of a product, shown or not."""
+    if not person.is_authenticated:
+        return None
+    return product.reviews.filter(author=cast("User", person)).first()
+
+
+def count_waiting_reviews() -> int:
+    """How many wait for somebody to decide."""
+    return Review.objects.filter(state=ReviewState.WAITING).count()
+
+
+def reviews_for(person: Person) -> QuerySet[Review]:
+    """The reviews that this person may read one by one: all for those who moderate, else their own."""
+    found = Review.objects.select_related("author")
+    if can_moderate(person):
+        return found
+    return found.filter(author=cast("User", person)) if person.is_authenticated else found.none()
+
+
+def addresses_for_sitemap() -> QuerySet[Product, tuple[str, datetime]]:
+    """What a sitemap lists of products: the handle of each that is on sale, and when it changed.
+
+    Read it with `iterator()`: 50,000 addresses fit into a file (https://www.sitemaps.org/protocol.html).
+    """
+    on_sale = Product.objects.filter(state=State.PUBLISHED).order_by("id")
+    return on_sale.values_list("handle", "updated_at")

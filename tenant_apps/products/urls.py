@@ -17,4 +17,6 @@ urlpatterns = [
     path("products/category/", views.categories, name="categories"),
     path("products/category/<str:slug>/", views.category, name="category"),
     path("products/<str:handle>/", views.product, name="product"),
+    path("products/<str:handle>/reviews/", views.product_reviews, name="reviews"),
+    path("products/<str:handle>/reviews/delete/", views.delete_own_review, name="delete-review"),
 ]

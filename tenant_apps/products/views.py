@@ -14,13 +14,16 @@ from django.views.decorators.http import require_GET, require_POST
 from tenant_apps.products import (
     import_runs,
     permissions,
+    reviews,
     selectors,
     stock_alerts,
+    structured_data,
 )
 from tenant_apps.products.csv_answers import answer_csv
-from tenant_apps.products.errors import ImportFileError, ImportNotReady
-from tenant_apps.products.forms import ExportForm, ImportForm
-from tenant_apps.products.models import Category, ImportRun
+from tenant_apps.products.errors import ImportFileError, ImportNotReady, ProductError
+from tenant_apps.products.forms import ExportForm, ImportForm, ReviewForm
+from tenant_apps.products.models import Category, ImportRun, Product
+from tenant_apps.products.money import current_currency
 from tenant_apps.users.models import User
 
 PER_PAGE = 24
@@ -29,6 +32,8 @@ RUNS_PER_PAGE = 10
 PROBLEMS_PER_PAGE = 50
 ALERTS_PER_PAGE = 50
 CHANGES_PER_PAGE = 50
+REVIEWS_ON_THE_PAGE = 5
+REVIEWS_PER_PAGE = 20
 
 
 @require_GET
@@ -43,13 +48,13 @@ def category(request: HttpRequest, slug: str) -> HttpResponse:
 
 @require_GET
 def categories(request: HttpRequest) -> HttpResponse:
-    """All categories that have something on sale, a page at a time."""
+    """The tree of categories that have something on sale, a page at a time."""
     return render(
         request,
         "tenant/products/categories.html",
         {
             "section": "products",
-            "page": Paginator(selectors.categories_in_use(), CATEGORIES_PER_PAGE).get_page(
+            "page": Paginator(selectors.category_tree(), CATEGORIES_PER_PAGE).get_page(
                 request.GET.get("page")
             ),
         },
@@ -59,6 +64,7 @@ def categories(request: HttpRequest) -> HttpResponse:
 def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpResponse:
     words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     products = selectors.list_products(category=chosen, words=words)
+    is_front = chosen is None and not request.GET
     return render(
         request,
         "tenant/products/list.html",
@@ -66,6 +72,11 @@ def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpR
             "section": "products",
             "page": Paginator(products, PER_PAGE).get_page(request.GET.get("page")),
             "category": chosen,
+            "above": selectors.ancestors_of(chosen) if chosen else [],
+            "below": [one for one in selectors.category_tree(chosen) if not one.depth]
+            if chosen
+            else [],
+            "featured": selectors.featured_products() if is_front else [],
             "tabs": selectors.category_tabs(chosen),
             "words": words,
             "can_change": permissions.can_change(request.user),
@@ -76,7 +87,19 @@ def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpR
 
 @require_GET
 def product(request: HttpRequest, handle: str) -> HttpResponse:
-    found = get_object_or_404(permissions.visible_to(request.user).for_page(), handle=handle)
+    """A product's page; from a handle that it had before, the way to the one of today."""
+    visible = permissions.visible_to(request.user)
+    found = visible.for_page().filter(handle=handle).first()
+    if found is None:
+        moved = get_object_or_404(visible, old_handles__handle=handle)
+        return redirect(moved, permanent=True)
+    return _product_page(request, found)
+
+
+def _product_page(
+    request: HttpRequest, found: Product, *, form: ReviewForm | None = None
+) -> HttpResponse:
+    own = selectors.review_by(product=found, person=request.user)
     return render(
         request,
         "tenant/products/product.html",
@@ -84,9 +107,68 @@ def product(request: HttpRequest, handle: str) -> HttpResponse:
             "section": "products",
             "product": found,
             "variants": found.variants.all(),
+            "above": selectors.ancestors_of(found.category) if found.category else [],
+            "structured": structured_data.describe_product(
+                product=found,
+                currency=current_currency(),
+                address=request.build_absolute_uri(found.get_absolute_url()),
+            ),
+            "canonical": request.build_absolute_uri(found.get_absolute_url()),
+            "reviews": list(selectors.shown_reviews(found)[:REVIEWS_ON_THE_PAGE])
+            if found.review_count
+            else [],
+            "own_review": own,
+            "review_form": form or ReviewForm.of(own),
+            "can_review": permissions.can_review(request.user) and found.is_published,
             "can_change": permissions.can_change(request.user),
         },
+        status=422 if form is not None and form.errors else 200,
     )
+
+
+def product_reviews(request: HttpRequest, handle: str) -> HttpResponse:
+    """All reviews of a product, a page at a time; POST writes one's own."""
+    visible = permissions.visible_to(request.user)
+    found = get_object_or_404(visible.for_page(), handle=handle)
+    if request.method == "POST":
+        return _write_review(request, found)
+    return render(
+        request,
+        "tenant/products/reviews.html",
+        {
+            "section": "products",
+            "product": found,
+            "page": Paginator(selectors.shown_reviews(found), REVIEWS_PER_PAGE).get_page(
+                request.GET.get("page")
+            ),
+        },
+    )
+
+
+@login_required
+def _write_review(request: HttpRequest, found: Product) -> HttpResponse:
+    user = cast("User", request.user)
+    form = ReviewForm(request.POST)
+    if not form.is_valid():
+        return _product_page(request, found, form=form)
+    try:
+        reviews.write_review(product=found, by=user, **form.cleaned_data)
+    except ProductError as error:
+        form.add_error(error.field or None, str(error))
+        return _product_page(request, found, form=form)
+    messages.success(request, "Thank you. Your review is shown once somebody has read it.")
+    return redirect(found)
+
+
+@login_required
+@require_POST
+def delete_own_review(request: HttpRequest, handle: str) -> HttpResponse:
+    found = get_object_or_404(permissions.visible_to(request.user), handle=handle)
+    own = selectors.review_by(product=found, person=request.user)
+    if own is not None:
+        reviews.delete_review(review=own, by=cast("User", request.user))
+        messages.success(request, "Your review is deleted.")
+    return redirect(found)
 
 
 @login_required
