@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.admin import EmptyFieldListFilter
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, Field, Min, QuerySet, Sum, Value
+from django.db.models import Count, Field, Min, Q, QuerySet, Sum, Value
 from django.forms.models import BaseModelFormSet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -43,6 +43,7 @@ from tenant_apps.products.money import (
     format_number,
     parse_amount,
 )
+from tenant_apps.products.search import matching_keys
 from tenant_apps.users.models import User
 
 MOVEMENTS_PER_PAGE = 50
@@ -357,6 +358,16 @@ class ProductAdmin(TrailAdmin):
             # Read once a list, not once a row; never kept on this object, which all tenants share.
             currency=Value(_currency(request)),
         )
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Product], search_term: str
+    ) -> tuple[QuerySet[Product], bool]:
+        """What the page finds, and handles by their beginning."""
+        words = search_term.replace("\x00", "").strip()[:100]
+        if not words:
+            return queryset, False
+        keys = matching_keys(Product.objects.all(), words)
+        return queryset.filter(Q(pk__in=keys) | Q(handle__startswith=words)), False
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return permissions.can_change(request.user)

@@ -19,7 +19,7 @@ from rest_framework.viewsets import GenericViewSet
 from tenant_apps.products import bulk, catalogue, permissions, reviews, selectors, stock
 from tenant_apps.products.csv_answers import answer_csv
 from tenant_apps.products.errors import ProductError
-from tenant_apps.products.forms import ExportForm
+from tenant_apps.products.forms import ExportForm, WishesForm
 from tenant_apps.products.models import (
     HANDLE_LENGTH,
     REVIEW_LENGTH,
@@ -28,11 +28,13 @@ from tenant_apps.products.models import (
     Product,
     ProductImage,
     ProductOption,
+    ProductQuerySet,
     ProductVariant,
     Review,
     StockMovement,
 )
 from tenant_apps.products.money import MAX_MINOR, current_currency, format_number
+from tenant_apps.products.search import Order, find_products
 from tenant_apps.users.models import User
 
 Answer = TypeVar("Answer")
@@ -69,6 +71,11 @@ class NewestFirst(CursorPagination):
     page_size = 20
     page_size_query_param = "page_size"
     max_page_size = 100
+
+    def get_ordering(self, request: Any, queryset: Any, view: Any) -> tuple[str, ...]:
+        """The key's order, or what the client asks for of what a cursor can stand on."""
+        orders = {Order.TITLE.value: ("title", "id")}
+        return orders.get(request.query_params.get("order", ""), ("-id",))
 
 
 class ImageSerializer(serializers.ModelSerializer[ProductImage]):
@@ -195,7 +202,7 @@ class ProductViewSet(GenericViewSet[Product]):
     pagination_class = NewestFirst
     lookup_value_converter = "uuid"
 
-    def get_queryset(self) -> QuerySet[Product]:
+    def get_queryset(self) -> ProductQuerySet:
         return (
             permissions.visible_to(self.request.user)
             .select_related("category")
@@ -203,7 +210,8 @@ class ProductViewSet(GenericViewSet[Product]):
         )
 
     def list(self, request: Request) -> Response:
-        page = self.paginate_queryset(self.get_queryset())
+        """`?q=`, `category`, `price_from`, `price_to`, `in_stock`; `order` is `newest` or `title`."""
+        page = self.paginate_queryset(self._wished_for(request))
         return self.get_paginated_response(
             ProductSerializer(page, many=True, context=self._with_currency()).data
         )
@@ -268,6 +276,28 @@ class ProductViewSet(GenericViewSet[Product]):
                 ]
             }
         )
+
+    def _wished_for(self, request: Request) -> QuerySet[Product]:
+        told = request.query_params
+        form = WishesForm(
+            {name: told[name] for name in told if name != "order"}, currency=current_currency
+        )
+        errors = (
+            {}
+            if form.is_valid()
+            else {name: list(map(str, form.errors[name])) for name in form.errors}
+        )
+        order = told.get("order", "newest")
+        if order not in {Order.NEWEST, Order.TITLE}:
+            errors["order"] = [f'There is no order "{order[:40]}": newest or title.']
+        category = None
+        if slug := told.get("category"):
+            category = Category.objects.filter(slug=slug.replace("\x00", "")).first()
+            if category is None:
+                errors["category"] = [f'There is no category "{slug[:40]}".']
+        if errors:
+            raise serializers.ValidationError(errors)
+        return find_products(self.get_queryset(), form.wishes(category=category))
 
     def _step(self, verb: Callable[..., Product]) -> Response:
         product = self.get_object()

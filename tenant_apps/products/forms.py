@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -5,7 +6,9 @@ from django.core.files.uploadedfile import UploadedFile
 
 from tenant_apps.products import selectors
 from tenant_apps.products.file_formats import FORMATS
-from tenant_apps.products.models import REVIEW_LENGTH, MatchBy, Review, State
+from tenant_apps.products.models import REVIEW_LENGTH, Category, MatchBy, Review, State
+from tenant_apps.products.money import AmountInvalid, read_amount
+from tenant_apps.products.search import Order, Wishes
 
 
 class ImportForm(forms.Form):
@@ -92,3 +95,59 @@ class ReviewForm(forms.Form):
     def of(cls, review: Review | None) -> "ReviewForm":
         """With what was written before."""
         return cls(initial={"stars": review.stars, "text": review.text} if review else None)
+
+
+class WishesForm(forms.Form):
+    """What somebody looks for among the products; a page and the API read the same."""
+
+    q = forms.CharField(required=False, max_length=100, strip=True)
+    price_from = forms.CharField(required=False, max_length=30)
+    price_to = forms.CharField(required=False, max_length=30)
+    in_stock = forms.BooleanField(required=False)
+    order = forms.ChoiceField(
+        choices=Order.choices,
+        required=False,
+        error_messages={"invalid_choice": 'There is no order "%(value)s".'},
+    )
+
+    def __init__(self, data: Any, *, currency: Callable[[], str]) -> None:
+        super().__init__({name: str(value).replace("\x00", "") for name, value in data.items()})
+        self.currency = currency
+
+    def clean_q(self) -> str:
+        words: str = self.cleaned_data["q"]
+        return words
+
+    def clean_price_from(self) -> int | None:
+        return self._amount("price_from")
+
+    def clean_price_to(self) -> int | None:
+        return self._amount("price_to")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        lowest, highest = cleaned.get("price_from"), cleaned.get("price_to")
+        if lowest is not None and highest is not None and lowest > highest:
+            self.add_error("price_to", "The highest price is lower than the lowest.")
+        return cleaned
+
+    def wishes(self, *, category: Category | None = None) -> Wishes:
+        """What fits is looked for by what the form has understood."""
+        told = self.cleaned_data
+        return Wishes(
+            words=told.get("q", ""),
+            category=category,
+            price_from=told.get("price_from"),
+            price_to=told.get("price_to"),
+            in_stock=told.get("in_stock", False),
+            order=Order(told.get("order") or Order.BEST),
+        )
+
+    def _amount(self, name: str) -> int | None:
+        text = self.cleaned_data[name]
+        if not text:
+            return None
+        try:
+            return read_amount(text, currency=self.currency())[0]
+        except AmountInvalid as error:
+            raise forms.ValidationError(str(error)) from error

@@ -1,7 +1,9 @@
-from typing import Self
+from typing import Self, cast
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import CombinedSearchVector, SearchVector
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_unicode_slug
 from django.db import models
@@ -16,6 +18,8 @@ CATEGORY_PATH_LENGTH = 500
 # reached.
 RESERVED_HANDLES = frozenset({"import", "category"})
 MAX_OPTIONS = 3
+# No stemming: a catalogue has names in many languages, and words are looked up by their beginning.
+SEARCH_CONFIG = "simple"
 REVIEW_LENGTH = 5_000
 
 
@@ -64,6 +68,19 @@ class State(models.TextChoices):
     DRAFT = "draft", "Draft"
     PUBLISHED = "published", "Published"
     ARCHIVED = "archived", "Archived"
+
+
+def short_document() -> CombinedSearchVector:
+    """What a product is called and what it is: what orders the products that were found."""
+    title = SearchVector("title", weight="A", config=SEARCH_CONFIG)
+    kind = SearchVector("vendor", "product_type", weight="B", config=SEARCH_CONFIG)
+    return cast("CombinedSearchVector", title + kind)
+
+
+def search_document() -> CombinedSearchVector:
+    """All that is searched of a product. The index below is on just this expression."""
+    words = SearchVector("description_html", weight="C", config=SEARCH_CONFIG)
+    return cast("CombinedSearchVector", short_document() + words)
 
 
 class ProductQuerySet(models.QuerySet["Product"]):
@@ -186,6 +203,10 @@ class Product(models.Model):
                 fields=["-featured_at"],
                 condition=models.Q(featured_at__isnull=False),
                 name="products_product_featured",
+            ),
+            GinIndex(search_document(), name="products_product_words"),
+            GinIndex(
+                fields=["title"], opclasses=["gin_trgm_ops"], name="products_product_likeness"
             ),
         ]
 

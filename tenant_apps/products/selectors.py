@@ -19,6 +19,7 @@ from tenant_apps.products.models import (
     StockMovement,
 )
 from tenant_apps.products.permissions import Person, can_moderate
+from tenant_apps.products.search import Wishes, find_products
 from tenant_apps.users.models import User
 
 # As many tabs as a page can show; the rest is on a page of categories.
@@ -41,15 +42,10 @@ def latest_products(limit: int) -> list[Product]:
     return list(Product.objects.published().for_list()[:limit])
 
 
-def list_products(*, category: Category | None = None, words: str = "") -> ProductQuerySet:
-    """Published products for a list page; those of a category include those of the ones below
-    it."""
-    products = Product.objects.published().for_list()
-    if category is not None:
-        products = products.in_category(category)
-    if words:
-        products = products.filter(Q(title__icontains=words) | Q(vendor__icontains=words))
-    return products
+def list_products(wishes: Wishes | None = None) -> ProductQuerySet:
+    """Published products that fit, for a list page."""
+    published = Product.objects.filter(state=State.PUBLISHED)
+    return find_products(published, wishes or Wishes()).for_list()
 
 
 def categories_in_use() -> QuerySet[Category]:

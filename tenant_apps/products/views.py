@@ -21,9 +21,10 @@ from tenant_apps.products import (
 )
 from tenant_apps.products.csv_answers import answer_csv
 from tenant_apps.products.errors import ImportFileError, ImportNotReady, ProductError
-from tenant_apps.products.forms import ExportForm, ImportForm, ReviewForm
+from tenant_apps.products.forms import ExportForm, ImportForm, ReviewForm, WishesForm
 from tenant_apps.products.models import Category, ImportRun, Product
 from tenant_apps.products.money import current_currency
+from tenant_apps.products.search import Order
 from tenant_apps.users.models import User
 
 PER_PAGE = 24
@@ -62,8 +63,12 @@ def categories(request: HttpRequest) -> HttpResponse:
 
 
 def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpResponse:
-    words = request.GET.get("q", "").replace("\x00", "").strip()[:100]
-    products = selectors.list_products(category=chosen, words=words)
+    form = WishesForm(
+        {**request.GET.dict(), "q": request.GET.get("q", "")[:100]}, currency=current_currency
+    )
+    is_clear = form.is_valid()
+    wishes = form.wishes(category=chosen)
+    products = selectors.list_products(wishes)
     is_front = chosen is None and not request.GET
     return render(
         request,
@@ -78,10 +83,15 @@ def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpR
             else [],
             "featured": selectors.featured_products() if is_front else [],
             "tabs": selectors.category_tabs(chosen),
-            "words": words,
+            "words": wishes.words,
+            "wishes": wishes,
+            "form": form,
+            "orders": Order.choices,
+            "has_wishes": bool(request.GET.keys() - {"page"}),
             "can_change": permissions.can_change(request.user),
             "can_import": permissions.can_import(request.user),
         },
+        status=200 if is_clear else 422,
     )
 
 
