@@ -368,7 +368,7 @@ def test_letters_are_asked_for_and_ended_on_the_page(
     client = as_role("editor")
     for watch, wants in (("yes", True), ("yes", True), ("no", False)):
         page = client.post("/stock/watch/", {"watch": watch}, follow=True).content.decode()
-        assert ("Send me no more letters" in page) is wants
+        assert ("Stop the letters" in page) is wants
         with context.run_in(acme):
             assert StockWatch.objects.filter(person=acme_people["editor"]).exists() is wants
     assert as_role("member").post("/stock/watch/", {"watch": "yes"}).status_code == 403
