@@ -55,7 +55,7 @@ class TrailAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
         except self.domain_errors as error:
             # Django's view runs in a transaction of its own, which this has rolled back. Once more,
             # with a form that does not pass (see get_form).
-            request.terrace_refusal = str(error)  # type: ignore[attr-defined]
+            request.terrace_refusal = (getattr(error, "field", ""), str(error))  # type: ignore[attr-defined]
             response = super().changeform_view(request, object_id, form_url, extra_context)
         return response
 
@@ -78,8 +78,8 @@ class TrailAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
     ) -> Any:
         """Django's form; where a verb has refused it, one that says so and does not pass."""
         form = super().get_form(request, obj, change=change, **kwargs)
-        sentence = getattr(request, "terrace_refusal", "")
-        return _refused(form, sentence) if sentence else form
+        field, sentence = getattr(request, "terrace_refusal", ("", ""))
+        return _refused(form, field, sentence) if sentence else form
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's signature
         self.save_by_verb(request, obj, form, change=change)
@@ -258,11 +258,11 @@ class EntryAdmin(TrailAdmin):
         return False
 
 
-def _refused(form: Any, sentence: str) -> Any:
+def _refused(form: Any, field: str, sentence: str) -> Any:
     class RefusedForm(form):  # type: ignore[misc]  # made at run time, as Django's admin makes its own
         def clean(self) -> Any:
             cleaned = super().clean()
-            self.add_error(None, sentence)
+            self.add_error(field if field in self.fields else None, sentence)
             return cleaned
 
     return RefusedForm

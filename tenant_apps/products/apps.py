@@ -16,6 +16,7 @@ class ProductsConfig(AppConfig):
             Permission("products.publish_product", "Publish and archive products", roles=editors),
             Permission("products.delete_product", "Delete products", roles=editors),
             Permission("products.import_products", "Import products from files", roles=editors),
+            Permission("products.moderate_reviews", "Moderate reviews", roles=editors),
         )
         register_usage_counter("products", selectors.count_products)
         register_exporter("products", exporting.export_rows)

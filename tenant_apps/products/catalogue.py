@@ -1,40 +1,55 @@
 """Adding, changing and selling products. Each verb runs in the tenant's schema."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tenant_apps.activity import trail
+from tenant_apps.products import stock, stock_alerts
 from tenant_apps.products.descriptions import clean_description
 from tenant_apps.products.errors import (
+    CategoryInCircle,
     CategoryInUse,
     CategoryTaken,
     CategoryTooDeep,
+    CompareAtTooLow,
     HandleReserved,
     HandleTaken,
     NoVariant,
+    OptionsTaken,
+    PercentInvalid,
+    PriceInvalid,
+    SkuTaken,
+    StockInvalid,
+    TooManyOptions,
     WrongState,
 )
 from tenant_apps.products.models import (
     CATEGORY_PATH_LENGTH,
     HANDLE_LENGTH,
+    MAX_OPTIONS,
     RESERVED_HANDLES,
     Category,
+    MovementReason,
+    OldHandle,
     Product,
     ProductImage,
     ProductOption,
     ProductVariant,
     State,
 )
+from tenant_apps.products.money import MAX_MINOR
 from tenant_apps.products.permissions import require_change, require_delete, require_publish
-from tenant_apps.products.stock import count_stock
 from tenant_apps.slugs import slug_from
 from tenant_apps.users.models import User
 
 Part: TypeAlias = ProductVariant | ProductOption | ProductImage
 _PATH_SEPARATOR = " > "
+MIN_PERCENT, MAX_PERCENT = -99, 1_000
 
 
 def add_product(*, product: Product, by: User) -> Product:
@@ -75,6 +90,8 @@ def change_product(*, product: Product, changes: Mapping[str, Any], by: User) ->
             setattr(product, name, values[name])
         product.updated_at = timezone.now()
         _save(product, update_fields=[*fields, "updated_at"])
+        if "handle" in fields:
+            _remember_handle(product, left=row.handle)
         trail.record(
             verb="product.changed",
             subject=product,
@@ -86,7 +103,12 @@ def change_product(*, product: Product, changes: Mapping[str, Any], by: User) ->
 
 
 def change_parts(
-    *, product: Product, kept: Iterable[Part] = (), removed: Iterable[Part] = (), by: User
+    *,
+    product: Product,
+    kept: Iterable[Part] = (),
+    removed: Iterable[Part] = (),
+    uncounted: Collection[Part] = (),
+    by: User,
 ) -> Product:
     """Keep new and changed variants, options and pictures of a product, and delete others.
 
@@ -96,9 +118,13 @@ def change_parts(
     Args:
         kept: the product's parts that are new or changed.
         removed: parts that are deleted, before the others are kept.
+        uncounted: variants of `kept` whose stock nobody has counted: it stays as it is, whatever
+            `stock_quantity` says.
     Raises:
         NotAllowed: `by` may not change products.
-        NoVariant: the product is on sale and would be left without a price. Nothing is written.
+        NoVariant: the product is on sale and would be left without a price.
+        PriceInvalid, CompareAtTooLow, StockInvalid, SkuTaken, OptionsTaken, TooManyOptions: a part is
+            not as it may be. Nothing is written.
         ValueError: a part is another product's.
     """
     require_change(by)
@@ -107,13 +133,19 @@ def change_parts(
         raise ValueError("A part of another product cannot be changed with this one.")
     if not kept and not removed:
         return product
+    variants = [part for part in kept if isinstance(part, ProductVariant)]
+    skips_count = {part.pk for part in uncounted}
+    for part in kept:
+        _check_part(part, is_counted=part.pk not in skips_count)
     with transaction.atomic():
         row = _locked(product)
         before, after = _parts_in_words(removed), _parts_in_words(kept)
         for part in removed:
             part.delete()
         for part in kept:
-            _keep_part(part, by)
+            if not isinstance(part, ProductVariant):
+                part.save()
+        _keep_variants(variants, skips_count, by)
         if row.state == State.PUBLISHED and not _has_variant(product):
             raise NoVariant(
                 f'"{product}" is on sale, and this would take its last variant and so its price. '
@@ -123,6 +155,34 @@ def change_parts(
         product.save(update_fields=["updated_at"])
         trail.record(verb="product.changed", subject=product, actor=by, before=before, after=after)
     return product
+
+
+def check_prices(*, price_minor: int, compare_at_minor: int | None) -> None:
+    """Refuse a price that cannot be, or a price before that is lower.
+
+    Args:
+        price_minor, compare_at_minor: in the currency's minor units.
+    Raises:
+        PriceInvalid, CompareAtTooLow.
+    """
+    if not 0 <= price_minor <= MAX_MINOR:
+        raise PriceInvalid("A price cannot be negative, and has 15 digits at most.")
+    if compare_at_minor is not None and compare_at_minor < price_minor:
+        raise CompareAtTooLow(
+            "The price before is lower than the price. Write a higher one, or leave it empty."
+        )
+
+
+def find_sku_owner(*, sku: str, besides: UUID | None = None) -> ProductVariant | None:
+    """The variant that has this SKU already.
+
+    Args:
+        besides: the key of the variant that is to get it.
+    """
+    others = ProductVariant.objects.filter(sku=sku).exclude(sku="")
+    if besides is not None:
+        others = others.exclude(pk=besides)
+    return others.select_related("product").order_by("pk").first()
 
 
 def publish_product(*, product: Product, by: User) -> Product:
@@ -167,6 +227,58 @@ def archive_product(*, product: Product, by: User) -> Product:
     )
 
 
+def feature_product(*, product: Product, by: User) -> Product:
+    """Put it in front, where visitors see it first. Raises NotAllowed, WrongState."""
+    require_publish(by)
+    return _mark_featured(product, by=by, featured=True)
+
+
+def unfeature_product(*, product: Product, by: User) -> Product:
+    """Put it back among the others. Raises NotAllowed, WrongState."""
+    require_publish(by)
+    return _mark_featured(product, by=by, featured=False)
+
+
+def change_prices(*, product: Product, percent: Decimal, by: User) -> Product:
+    """Make all its variants dearer or cheaper, rounded to the currency's smallest unit.
+
+    The price before a reduction stays as it is.
+
+    Args:
+        percent: -10 makes 18.00 to 16.20; -99 to 1,000, not 0.
+    Raises:
+        NotAllowed: `by` may not change products.
+        PercentInvalid: it is out of that range.
+        CompareAtTooLow, PriceInvalid: a variant would cost more than before its reduction, or more
+            than can be kept. Nothing is written.
+    """
+    require_change(by)
+    if not percent or not MIN_PERCENT <= percent <= MAX_PERCENT:
+        raise PercentInvalid(
+            f"Write a percentage from {MIN_PERCENT} to {MAX_PERCENT:,}, other than 0; -10 makes "
+            "everything a tenth cheaper."
+        )
+    with transaction.atomic():
+        _locked(product)
+        variants = list(product.variants.select_for_update(no_key=True).order_by("pk"))
+        before = {str(variant): variant.price_minor for variant in variants}
+        for variant in variants:
+            exact = variant.price_minor * (100 + percent) / 100
+            variant.price_minor = int(exact.to_integral_value(rounding=ROUND_HALF_UP))
+            check_prices(price_minor=variant.price_minor, compare_at_minor=variant.compare_at_minor)
+            variant.save(update_fields=["price_minor"])
+        product.updated_at = timezone.now()
+        product.save(update_fields=["updated_at"])
+        trail.record(
+            verb="product.repriced",
+            subject=product,
+            actor=by,
+            before=before,
+            after={str(variant): variant.price_minor for variant in variants},
+        )
+    return product
+
+
 def delete_product(*, product: Product, by: User) -> None:
     """Delete it with its variants, pictures and stock movements. Raises NotAllowed."""
     require_delete(by)
@@ -184,10 +296,12 @@ def place_category(*, category: Category, by: User) -> Category:
         NotAllowed: `by` may not change products.
         CategoryTaken: another one has this name at this place, or this address.
         CategoryTooDeep: the names from the root on are longer than can be kept.
+        CategoryInCircle: it would stand below itself.
     """
     require_change(by)
     is_new = category._state.adding
     with transaction.atomic():
+        _refuse_circle(category)
         before: dict[str, Any] = {}
         if not is_new:
             before |= Category.objects.filter(pk=category.pk).values("name", "path", "slug").get()
@@ -245,26 +359,96 @@ def free_handle(title: str) -> str:
 
 def _locked(product: Product) -> Product:
     """The product's row as it is now, locked until the transaction ends."""
-    rows = Product.objects.select_related("category").select_for_update(of=("self",))
+    # Not its key: a movement of stock refers to it and need not wait.
+    rows = Product.objects.select_related("category").select_for_update(of=("self",), no_key=True)
     return rows.get(pk=product.pk)
+
+
+def _remember_handle(product: Product, *, left: str) -> None:
+    """Have the old address lead to the new one. A handle that is in use again leads nowhere else."""
+    OldHandle.objects.filter(handle=product.handle).delete()
+    OldHandle.objects.update_or_create(
+        handle=left, defaults={"product": product, "left_at": timezone.now()}
+    )
 
 
 def _has_variant(product: Product) -> bool:
     return ProductVariant.objects.filter(product=product).exists()
 
 
-def _keep_part(part: Part, by: User) -> None:
-    if not isinstance(part, ProductVariant):
-        part.save()
-        return
-    quantity = part.stock_quantity
-    if part._state.adding:
-        part.stock_quantity = 0
-        part.save(force_insert=True)
-    else:
-        columns = [field.name for field in part._meta.concrete_fields if not field.primary_key]
-        part.save(update_fields=[name for name in columns if name != "stock_quantity"])
-    count_stock(variant=part, quantity=quantity, by=by)
+def _check_part(part: Part, *, is_counted: bool) -> None:
+    if isinstance(part, ProductOption) and not 1 <= part.position <= MAX_OPTIONS:
+        raise TooManyOptions(
+            f"A product has {MAX_OPTIONS} options at most. Give this one the place 1 to {MAX_OPTIONS}."
+        )
+    if isinstance(part, ProductVariant):
+        check_prices(price_minor=part.price_minor, compare_at_minor=part.compare_at_minor)
+        if is_counted and part.stock_quantity < 0 and not part.sells_when_out:
+            raise StockInvalid("Stock cannot be negative. Write 0 or more.", field="stock_quantity")
+
+
+def _keep_variants(variants: list[ProductVariant], skips_count: set[UUID | int], by: User) -> None:
+    known = dict(
+        ProductVariant.objects.filter(pk__in=[variant.pk for variant in variants])
+        .select_for_update(no_key=True)
+        .order_by("pk")
+        .values_list("pk", "sku")
+    )
+    moves = [
+        stock.Move(variant, quantity=variant.stock_quantity)
+        for variant in variants
+        if variant.pk not in skips_count
+    ]
+    # Stock may be negative only while the variant is sold when it is out: let it first, forbid it
+    # last.
+    ordered = sorted(variants, key=lambda variant: not variant.sells_when_out)
+    first = [one for one in ordered if one._state.adding or one.sells_when_out]
+    for variant in first:
+        _save_variant(variant)
+    stock.carry_out(moves=moves, reason=MovementReason.COUNTED, by=by)
+    for variant in ordered:
+        if variant not in first:
+            _save_variant(variant)
+        if variant.sku and known.get(variant.pk) != variant.sku:
+            _refuse_taken_sku(variant)
+    stored = ProductVariant.objects.filter(pk__in=[variant.pk for variant in variants])
+    stock_alerts.note_levels(variants=stored, by=by)
+
+
+def _save_variant(variant: ProductVariant) -> None:
+    quantity = variant.stock_quantity
+    try:
+        with transaction.atomic():
+            if variant._state.adding:
+                variant.stock_quantity = 0
+                variant.save(force_insert=True)
+            else:
+                columns = [one.name for one in variant._meta.concrete_fields if not one.primary_key]
+                variant.save(update_fields=[name for name in columns if name != "stock_quantity"])
+    except IntegrityError as error:
+        broken = _broken_constraint(error)
+        if broken == "products_variant_options":
+            raise OptionsTaken(
+                f'The product has a variant "{variant}" already. Each differs in at least one option.'
+            ) from error
+        if broken == "products_variant_stock_not_below_zero":
+            raise StockInvalid(
+                f'"{variant}" has less than nothing in stock, so it must be sold when it is out. '
+                "Count it first.",
+                field="stock_quantity",
+            ) from error
+        raise
+    finally:
+        variant.stock_quantity = quantity
+
+
+def _refuse_taken_sku(variant: ProductVariant) -> None:
+    owner = find_sku_owner(sku=variant.sku, besides=variant.pk)
+    if owner is not None:
+        raise SkuTaken(
+            f'Another variant has the SKU "{variant.sku}" already: {owner.product}, {owner}. '
+            "Choose another one."
+        )
 
 
 def _parts_in_words(parts: Iterable[Part]) -> dict[str, list[str]]:
@@ -286,6 +470,22 @@ _KINDS: dict[type[Part], str] = {
 }
 
 
+def _refuse_circle(category: Category) -> None:
+    if category._state.adding:
+        return
+    # Locked, so that two moves at once cannot put two categories below each other.
+    parents = dict(
+        Category.objects.select_for_update().order_by("pk").values_list("pk", "parent_id")
+    )
+    above = category.parent_id
+    while above is not None:
+        if above == category.pk:
+            raise CategoryInCircle(
+                f'"{category}" cannot stand below itself. Choose a category that is not below it.'
+            )
+        above = parents.get(above)
+
+
 def _place(category: Category) -> None:
     above = f"{category.parent.path}{_PATH_SEPARATOR}" if category.parent else ""
     category.path = above + category.name
@@ -301,16 +501,32 @@ def _place(category: Category) -> None:
         broken = _broken_constraint(error)
         if broken == "products_category_path":
             raise CategoryTaken(
-                f'There is a category "{category.path}" already. Give it another name or place.'
+                f'There is a category "{category.path}" already. Give it another name or place.',
+                field="name",
             ) from error
         if broken == "products_category_slug":
             raise CategoryTaken(
-                f'Another category has the address "{category.slug}" already. Choose another one.'
+                f'Another category has the address "{category.slug}" already. Choose another one.',
+                field="slug",
             ) from error
         raise
     for child in category.children.all():
         child.parent = category
         _place(child)
+
+
+def _mark_featured(product: Product, *, by: User, featured: bool) -> Product:
+    with transaction.atomic():
+        row = _locked(product)
+        if row.is_featured is featured:
+            state = "featured already" if featured else "not featured"
+            raise WrongState(f'"{product}" is {state}.')
+        product.featured_at = timezone.now() if featured else None
+        product.featured_by = by if featured else None
+        product.save(update_fields=["featured_at", "featured_by"])
+        verb = "product.featured" if featured else "product.unfeatured"
+        trail.record(verb=verb, subject=product, actor=by)
+    return product
 
 
 def _step(

@@ -1,7 +1,7 @@
 """CSV files, read piece by piece: memory does not grow with the file.
 
-The dialect is RFC 4180 as spreadsheets write it: commas, double quotes, any line ending, UTF-8 with
-or without a byte order mark.
+The dialect is RFC 4180 as spreadsheets write it: commas, semicolons or tabs, double quotes, any line
+ending, UTF-8 with or without a byte order mark.
 """
 
 import codecs
@@ -16,9 +16,12 @@ from tenant_apps.products.errors import BrokenCsv, FileEmpty, NotUtf8
 MAX_CELL_CHARACTERS = 1_000_000
 csv.field_size_limit(MAX_CELL_CHARACTERS)
 
+# What may part cells. Where two part the header into as many, the first holds.
+SEPARATORS = ",;\t|"
+_SAMPLE_BYTES = 64 * 1024
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-# https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# https://owasp.org/www-community/attacks/CSV_Injection; the last four are the first at full width.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class CsvFile:
@@ -32,9 +35,10 @@ class CsvFile:
 
     def __init__(self, open_pieces: Callable[[], Iterable[bytes]]) -> None:
         self._open_pieces = open_pieces
+        self.separator = find_separator(open_pieces())
         self._stream = _PieceStream(open_pieces())
         text = io.TextIOWrapper(io.BufferedReader(self._stream), encoding="utf-8-sig", newline="")
-        self._reader = csv.reader(text)
+        self._reader = csv.reader(text, delimiter=self.separator)
         self._rows = self._numbered_rows()
 
     @property
@@ -78,6 +82,24 @@ class CsvFile:
                 yield number, cells
 
 
+def find_separator(pieces: Iterable[bytes]) -> str:
+    """What parts the cells: whichever parts the first row into most of them."""
+    sample = b""
+    for piece in pieces:
+        sample += piece
+        if len(sample) >= _SAMPLE_BYTES:
+            break
+    text = sample.decode("utf-8-sig", errors="replace").lstrip("\r\n")
+    return max(SEPARATORS, key=lambda separator: _cells_of_first_row(text, separator))
+
+
+def _cells_of_first_row(text: str, separator: str) -> int:
+    try:
+        return len(next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), []))
+    except csv.Error:  # a cell that is too long: whoever reads the rows says so, with its number
+        return 0
+
+
 def find_bad_byte(pieces: Iterable[bytes]) -> NotUtf8 | None:
     """The error that names the first byte that is not UTF-8, or None where all are."""
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -110,15 +132,19 @@ def write_row(cells: Sequence[str]) -> str:
 
 def guard_cell(cell: str) -> str:
     """The cell with an apostrophe before what a spreadsheet would run. Plain numbers stay
-    numbers."""
-    if not cell.startswith(_FORMULA_STARTS):
+    numbers.
+
+    A cell that has one already gets one more, so that `unguard_cell` gives back what it was.
+    """
+    if not cell.lstrip("'").startswith(_FORMULA_STARTS):
         return cell
     return cell if cell[0] in "+-" and cell[1:].replace(".", "", 1).isdecimal() else f"'{cell}"
 
 
 def unguard_cell(cell: str) -> str:
     """The cell as it was before `guard_cell`."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA_STARTS) else cell
+    is_guarded = cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA_STARTS)
+    return cell[1:] if is_guarded else cell
 
 
 def _then_end(pieces: Iterable[bytes]) -> Iterator[bytes]:

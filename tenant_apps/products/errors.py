@@ -1,5 +1,15 @@
 class ProductError(Exception):
-    """Something about a product cannot be done; the sentence says why."""
+    """Something about a product cannot be done; the sentence says why.
+
+    Args:
+        field: the input that is at fault, where it is one; forms and API say the sentence there.
+    """
+
+    field = ""
+
+    def __init__(self, sentence: str, *, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field or self.field
 
 
 class WrongState(ProductError):
@@ -13,9 +23,59 @@ class NoVariant(ProductError):
 class HandleTaken(ProductError):
     """Another product has this handle."""
 
+    field = "handle"
+
 
 class HandleReserved(ProductError):
     """The platform has a page of its own at this handle's address."""
+
+    field = "handle"
+
+
+class PriceInvalid(ProductError):
+    """A price that no product can have."""
+
+    field = "price_minor"
+
+
+class CompareAtTooLow(ProductError):
+    """The price before a reduction is lower than the price."""
+
+    field = "compare_at_minor"
+
+
+class SkuTaken(ProductError):
+    """Another variant has this SKU."""
+
+    field = "sku"
+
+
+class OptionsTaken(ProductError):
+    """Another variant of the product has the same options."""
+
+    field = "option1"
+
+
+class TooManyOptions(ProductError):
+    """More options than a product may have."""
+
+    field = "position"
+
+
+class StockTooLow(ProductError):
+    """Fewer pieces are there than are to be taken."""
+
+    field = "delta"
+
+
+class StockInvalid(ProductError):
+    """A number of pieces that cannot be."""
+
+    field = "quantity"
+
+
+class VariantGone(ProductError):
+    """The variant was deleted in the meantime."""
 
 
 class CategoryTaken(ProductError):
@@ -28,6 +88,32 @@ class CategoryInUse(ProductError):
 
 class CategoryTooDeep(ProductError):
     """The names from the root on are longer than can be kept."""
+
+    field = "name"
+
+
+class CategoryInCircle(ProductError):
+    """A category would stand below itself."""
+
+    field = "parent"
+
+
+class PercentInvalid(ProductError):
+    """A change of prices that cannot be."""
+
+    field = "percent"
+
+
+class TooManyAtOnce(ProductError):
+    """More products than are changed at once."""
+
+    field = "ids"
+
+
+class ReviewInvalid(ProductError):
+    """Stars or words that no review can have."""
+
+    field = "stars"
 
 
 class ImportFileError(ProductError):

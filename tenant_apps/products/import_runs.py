@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
@@ -19,17 +20,21 @@ from tenant_apps.products.errors import (
     ImportFileError,
     ImportNotReady,
 )
+from tenant_apps.products.file_formats import read_columns
 from tenant_apps.products.models import (
+    HANDLE_LENGTH,
+    ImportChange,
     ImportChunk,
     ImportFaultyRow,
     ImportProblem,
     ImportRun,
     ImportState,
+    MatchBy,
 )
 from tenant_apps.products.money import current_currency
 from tenant_apps.products.permissions import require_import
 from tenant_apps.products.product_import import Listener, Report, import_products
-from tenant_apps.products.shopify_format import FAULT_COLUMN, Columns, Problem, Row
+from tenant_apps.products.product_rows import FAULT_COLUMN, Problem, Row
 from tenant_apps.users.models import User
 
 CHUNK_BYTES = 256 * 1024
@@ -38,6 +43,7 @@ _PAGE_ROWS = 1_000
 _PROGRESS_SECONDS = 3_600
 _STUCK_AFTER = timedelta(hours=2)
 _KEPT_FOR = timedelta(days=7)
+_PREVIEW_KEPT_FOR = timedelta(days=30)
 
 
 def max_bytes() -> int:
@@ -47,7 +53,12 @@ def max_bytes() -> int:
 
 
 def start_import(
-    *, file_name: str, pieces: Callable[[], Iterable[bytes]], skips_faulty: bool, by: User
+    *,
+    file_name: str,
+    pieces: Callable[[], Iterable[bytes]],
+    skips_faulty: bool,
+    by: User,
+    match_by: MatchBy = MatchBy.HANDLE,
 ) -> ImportRun:
     """Keep a file and have it checked once this transaction is committed.
 
@@ -55,6 +66,7 @@ def start_import(
 
     Args:
         pieces: gives the file's bytes from the start, each time it is called.
+        match_by: what says that a product of the file is one that is here.
     Raises:
         NotAllowed: `by` may not import products.
         FileTooLarge, FileEmpty, NotUtf8, WrongHeader, BrokenCsv.
@@ -72,7 +84,7 @@ def start_import(
     if not size:
         raise FileEmpty("The file is empty. Choose one with a header and at least one product.")
     header = CsvFile(pieces).read_header()
-    Columns(header)
+    read_columns(header, match_by=match_by)
     if (bad := find_bad_byte(pieces())) is not None:
         raise bad
     with transaction.atomic():
@@ -80,6 +92,7 @@ def start_import(
             file_name=_kept_name(file_name),
             file_bytes=size,
             skips_faulty=skips_faulty,
+            match_by=match_by,
             header=header,
             created_by=by,
         )
@@ -101,12 +114,14 @@ def check_import(*, run: ImportRun) -> ImportRun:
             return run
         run.problems.all().delete()
         run.faulty_rows.all().delete()
+        run.changes.all().delete()
         report = import_products(
             file=CsvFile(lambda: _kept_pieces(run)),
             currency=current_currency(),
             by=run.created_by,
             writes=False,
             skips_faulty=run.skips_faulty,
+            match_by=MatchBy(run.match_by),
             listener=_keeping_listener(run),
         )
         _require_products(report)
@@ -179,7 +194,11 @@ def apply_import(*, run: ImportRun) -> ImportRun:
 
 
 def check_file(
-    *, pieces: Callable[[], Iterable[bytes]], skips_faulty: bool, listener: Listener
+    *,
+    pieces: Callable[[], Iterable[bytes]],
+    skips_faulty: bool,
+    listener: Listener,
+    match_by: MatchBy = MatchBy.HANDLE,
 ) -> Report:
     """Say what an import of a file would do, without keeping anything: the operators' check.
 
@@ -194,6 +213,7 @@ def check_file(
             by=None,
             writes=False,
             skips_faulty=skips_faulty,
+            match_by=match_by,
             listener=listener,
         )
     _require_products(report)
@@ -207,6 +227,7 @@ def import_file(
     pieces: Callable[[], Iterable[bytes]],
     skips_faulty: bool,
     listener: Listener,
+    match_by: MatchBy = MatchBy.HANDLE,
 ) -> ImportRun:
     """Import a file of any size now, without keeping it: the operators' way.
 
@@ -223,11 +244,12 @@ def import_file(
     Runs in: the tenant's schema, in transactions of its own.
     """
     header = CsvFile(pieces).read_header()
-    Columns(header)
+    read_columns(header, match_by=match_by)
     run = ImportRun.objects.create(
         file_name=_kept_name(file_name),
         file_bytes=file_bytes,
         skips_faulty=skips_faulty,
+        match_by=match_by,
         header=header,
         state=ImportState.IMPORTING,
         started_at=timezone.now(),
@@ -244,6 +266,7 @@ def _write_products(run: ImportRun, file: CsvFile, listener: Listener) -> None:
         by=run.created_by,
         writes=True,
         skips_faulty=run.skips_faulty,
+        match_by=MatchBy(run.match_by),
         listener=listener,
     )
     run.report = report.as_json()
@@ -329,6 +352,7 @@ def tidy_imports() -> int:
     for run in ImportRun.objects.filter(old):
         _end(run, ImportState.REFUSED, "The file was not imported within a week, so it is gone.")
         ended += 1
+    ImportChange.objects.filter(run__created_at__lt=now - _PREVIEW_KEPT_FOR).delete()
     return ended
 
 
@@ -380,10 +404,25 @@ def _keeping_listener(run: ImportRun) -> Listener:
             ]
         )
 
+    def keep_changes(changes: list[dict[str, Any]]) -> None:
+        ImportChange.objects.bulk_create(
+            [
+                ImportChange(
+                    run=run,
+                    handle=change["handle"][:HANDLE_LENGTH],
+                    title=change["title"],
+                    is_new=change["kind"] == "created",
+                    changes=change["changes"],
+                )
+                for change in changes
+            ]
+        )
+
     return Listener(
         on_problems=keep_problems,
         on_faulty_rows=keep_faulty_rows,
         on_progress=lambda done: _note_progress(run, done),
+        on_changes=keep_changes,
     )
 
 

@@ -1,7 +1,9 @@
-from typing import Self
+from typing import Self, cast
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import CombinedSearchVector, SearchVector
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_unicode_slug
 from django.db import models
@@ -16,6 +18,9 @@ CATEGORY_PATH_LENGTH = 500
 # reached.
 RESERVED_HANDLES = frozenset({"import", "category"})
 MAX_OPTIONS = 3
+# No stemming: a catalogue has names in many languages, and words are looked up by their beginning.
+SEARCH_CONFIG = "simple"
+REVIEW_LENGTH = 5_000
 
 
 class Category(models.Model):
@@ -65,10 +70,34 @@ class State(models.TextChoices):
     ARCHIVED = "archived", "Archived"
 
 
+def short_document() -> CombinedSearchVector:
+    """What a product is called and what it is: what orders the products that were found."""
+    title = SearchVector("title", weight="A", config=SEARCH_CONFIG)
+    kind = SearchVector("vendor", "product_type", weight="B", config=SEARCH_CONFIG)
+    return cast("CombinedSearchVector", title + kind)
+
+
+def search_document() -> CombinedSearchVector:
+    """All that is searched of a product. The index below is on just this expression."""
+    words = SearchVector("description_html", weight="C", config=SEARCH_CONFIG)
+    return cast("CombinedSearchVector", short_document() + words)
+
+
 class ProductQuerySet(models.QuerySet["Product"]):
     def published(self) -> Self:
         """What every visitor may see, newest first."""
         return self.filter(state=State.PUBLISHED).order_by("-published_at", "-id")
+
+    def featured(self) -> Self:
+        """What is on sale and stands in front, the newest choice first."""
+        return self.filter(state=State.PUBLISHED, featured_at__isnull=False).order_by(
+            "-featured_at", "-id"
+        )
+
+    def in_category(self, category: Category) -> Self:
+        """Those of a category and of the ones below it."""
+        below = models.Q(category__path__startswith=f"{category.path} > ")
+        return self.filter(models.Q(category=category) | below)
 
     def for_list(self) -> Self:
         """With prices and first image: three queries, however many products."""
@@ -126,6 +155,18 @@ class Product(models.Model):
         related_name="+",
         db_index=False,
     )
+    featured_at = models.DateTimeField("featured since", null=True, editable=False)
+    featured_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+    # Of the reviews that are shown; `reviews` alone writes them.
+    review_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    review_stars = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     archived_at = models.DateTimeField(null=True, editable=False)
     archived_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -158,6 +199,15 @@ class Product(models.Model):
                 name="products_product_published",
             ),
             models.Index(fields=["title", "id"], name="products_product_title"),
+            models.Index(
+                fields=["-featured_at"],
+                condition=models.Q(featured_at__isnull=False),
+                name="products_product_featured",
+            ),
+            GinIndex(search_document(), name="products_product_words"),
+            GinIndex(
+                fields=["title"], opclasses=["gin_trgm_ops"], name="products_product_likeness"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -169,6 +219,15 @@ class Product(models.Model):
     @property
     def is_published(self) -> bool:
         return self.state == State.PUBLISHED
+
+    @property
+    def is_featured(self) -> bool:
+        return self.featured_at is not None
+
+    @property
+    def rating(self) -> float | None:
+        """The average of its reviews, 1 to 5, to one place; None without reviews."""
+        return round(self.review_stars / self.review_count, 1) if self.review_count else None
 
     # The four below read what for_list and for_page have fetched; alone they cost a query each.
 
@@ -192,6 +251,21 @@ class Product(models.Model):
     def is_sold_out(self) -> bool:
         variants = self.variants.all()
         return bool(variants) and all(variant.is_sold_out for variant in variants)
+
+
+class OldHandle(models.Model):
+    """A handle that a product had before: its address leads to the one of today."""
+
+    handle = models.CharField(max_length=HANDLE_LENGTH)
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="old_handles")
+    left_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["handle"], name="products_oldhandle_handle")]
+
+    def __str__(self) -> str:
+        return self.handle
 
 
 class ProductOption(models.Model):
@@ -264,8 +338,14 @@ class ProductVariant(models.Model):
     requires_shipping = models.BooleanField(default=True)
     is_taxable = models.BooleanField("taxable", default=True)
     tracks_stock = models.BooleanField("stock is counted", default=False)
-    # The sum of the movements below, kept here because every list needs it.
+    # The sum of the movements below, kept here because every list needs it. `stock` alone writes it.
     stock_quantity = models.IntegerField("in stock", default=0)
+    low_stock_at = models.PositiveIntegerField(
+        "warn at",
+        null=True,
+        blank=True,
+        help_text="A warning is sent when so many pieces or fewer are left.",
+    )
     sells_when_out = models.BooleanField("can be ordered when out of stock", default=False)
     image = models.ForeignKey(
         ProductImage,
@@ -273,6 +353,10 @@ class ProductVariant(models.Model):
         blank=True,
         on_delete=models.SET_NULL,
         related_name="+",
+    )
+    # As the product's: columns of an import file that Terrace has no field for.
+    extra = models.JSONField(
+        default=dict, db_default=models.Value({}, models.JSONField()), editable=False
     )
 
     class Meta:
@@ -288,8 +372,9 @@ class ProductVariant(models.Model):
                 condition=models.Q(price_minor__gte=0), name="products_variant_price_not_negative"
             ),
             models.CheckConstraint(
-                condition=models.Q(stock_quantity__gte=0),
-                name="products_variant_stock_not_negative",
+                condition=models.Q(stock_quantity__gte=0) | models.Q(sells_when_out=True),
+                name="products_variant_stock_not_below_zero",
+                violation_error_message="Stock cannot be negative. Write 0 or more.",
             ),
         ]
         indexes = [
@@ -314,6 +399,15 @@ class ProductVariant(models.Model):
     @property
     def is_sold_out(self) -> bool:
         return self.tracks_stock and not self.sells_when_out and self.stock_quantity <= 0
+
+    @property
+    def is_low(self) -> bool:
+        """Whether so few are left that somebody wants to know."""
+        return (
+            self.tracks_stock
+            and self.low_stock_at is not None
+            and self.stock_quantity <= self.low_stock_at
+        )
 
 
 class MovementReason(models.TextChoices):
@@ -360,6 +454,112 @@ class StockMovement(models.Model):
         return f"{self.delta:+d} {self.get_reason_display().lower()}"
 
 
+class StockAlert(models.Model):
+    """A variant that has fallen low: since when, with how many left. It ends when there is more."""
+
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="stock_alerts")
+    variant = models.ForeignKey(
+        ProductVariant, on_delete=models.CASCADE, related_name="stock_alerts"
+    )
+    # As it was when the variant fell low.
+    quantity = models.IntegerField()
+    warned_at = models.PositiveIntegerField()
+    fell_at = models.DateTimeField(default=timezone.now)
+    mailed_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["variant"],
+                condition=models.Q(ended_at=None),
+                name="products_stockalert_one_open",
+            )
+        ]
+        indexes = [
+            models.Index(
+                fields=["-id"], condition=models.Q(ended_at=None), name="products_stockalert_open"
+            ),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(ended_at=None, mailed_at=None),
+                name="products_stockalert_unsent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product}: {self.quantity} left"
+
+
+class StockWatch(models.Model):
+    """Somebody wants a mail when stock runs low: who, since when."""
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+"
+    )
+    since = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return str(self.person)
+
+
+class ReviewState(models.TextChoices):
+    """Whether a review is shown."""
+
+    WAITING = "waiting", "Waiting"
+    APPROVED = "approved", "Shown"
+    REFUSED = "refused", "Not shown"
+
+
+class Review(models.Model):
+    """What a member thinks of a product: stars and words. One for each member and product."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    product = models.ForeignKey(
+        Product, on_delete=models.CASCADE, related_name="reviews", db_index=False
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="product_reviews"
+    )
+    stars = models.PositiveSmallIntegerField()
+    text = models.TextField(max_length=REVIEW_LENGTH, blank=True)
+    state = models.CharField(max_length=8, choices=ReviewState, default=ReviewState.WAITING)
+    written_at = models.DateTimeField(default=timezone.now)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+
+    class Meta:
+        ordering = ["-written_at", "-id"]
+        constraints = [
+            # Serves as the foreign key's index too, as it begins with the product.
+            models.UniqueConstraint(fields=["product", "author"], name="products_review_one_each"),
+            models.CheckConstraint(
+                condition=models.Q(stars__gte=1, stars__lte=5), name="products_review_stars"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["written_at", "id"],
+                condition=models.Q(state="waiting"),
+                name="products_review_waiting",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stars} of 5 by {self.author}"
+
+    @property
+    def is_shown(self) -> bool:
+        return self.state == ReviewState.APPROVED
+
+
 class ImportState(models.TextChoices):
     """Where an import is. A check writes nothing but its report."""
 
@@ -369,6 +569,13 @@ class ImportState(models.TextChoices):
     IMPORTED = "imported", "Imported"
     REFUSED = "refused", "Refused"
     FAILED = "failed", "Stopped by an error"
+
+
+class MatchBy(models.TextChoices):
+    """What says that a product of a file is one that is here already."""
+
+    HANDLE = "handle", "its handle"
+    SKU = "sku", "a SKU of its variants"
 
 
 class ImportRun(models.Model):
@@ -381,6 +588,13 @@ class ImportRun(models.Model):
         "import the rest where a product is faulty",
         default=False,
         help_text="Otherwise nothing is imported until the whole file is right.",
+    )
+    match_by = models.CharField(
+        "find a product by",
+        max_length=6,
+        choices=MatchBy,
+        default=MatchBy.HANDLE,
+        db_default=MatchBy.HANDLE,
     )
     state = models.CharField(max_length=10, choices=ImportState, default=ImportState.CHECKING)
     # Why a file could not be read at all; a sentence.
@@ -461,3 +675,20 @@ class ImportFaultyRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id}, row {self.row_number}"
+
+
+class ImportChange(models.Model):
+    """A product that an import makes or changes, field by field: the preview."""
+
+    run = models.ForeignKey(ImportRun, on_delete=models.CASCADE, related_name="changes")
+    handle = models.CharField(max_length=HANDLE_LENGTH)
+    title = models.CharField(max_length=255)
+    is_new = models.BooleanField()
+    # [what, before, after] for each field.
+    changes = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.title

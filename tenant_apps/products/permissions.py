@@ -34,6 +34,25 @@ def can_import(person: Person) -> bool:
     return _has(person, "products.import_products")
 
 
+def can_review(person: Person) -> bool:
+    """Every active member may; whoever reads the site without logging in may not."""
+    return person.is_authenticated and cast("User", person).is_active
+
+
+def can_moderate(person: Person) -> bool:
+    return _has(person, "products.moderate_reviews")
+
+
+def require_review(person: Person) -> None:
+    if not can_review(person):
+        raise NotAllowed("Log in as a member to review products.")
+
+
+def require_moderate(person: Person) -> None:
+    if not can_moderate(person):
+        raise NotAllowed("Your role does not let you moderate reviews.")
+
+
 def require_change(person: Person) -> None:
     if not can_change(person):
         raise NotAllowed("Your role does not let you change products.")

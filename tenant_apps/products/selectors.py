@@ -2,11 +2,25 @@
 
 import operator
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 from django.db.models import Count, Q, QuerySet
 
-from tenant_apps.products.models import Category, Product, ProductQuerySet, State
+from tenant_apps.products.models import (
+    Category,
+    Product,
+    ProductQuerySet,
+    ProductVariant,
+    Review,
+    ReviewState,
+    State,
+    StockAlert,
+    StockMovement,
+)
+from tenant_apps.products.permissions import Person, can_moderate
+from tenant_apps.products.search import Wishes, find_products
+from tenant_apps.users.models import User
 
 # As many tabs as a page can show; the rest is on a page of categories.
 MAX_TABS = 12
@@ -28,17 +42,10 @@ def latest_products(limit: int) -> list[Product]:
     return list(Product.objects.published().for_list()[:limit])
 
 
-def list_products(*, category: Category | None = None, words: str = "") -> ProductQuerySet:
-    """Published products for a list page; those of a category include those of the ones below
-    it."""
-    products = Product.objects.published().for_list()
-    if category is not None:
-        products = products.filter(
-            Q(category=category) | Q(category__path__startswith=f"{category.path} > ")
-        )
-    if words:
-        products = products.filter(Q(title__icontains=words) | Q(vendor__icontains=words))
-    return products
+def list_products(wishes: Wishes | None = None) -> ProductQuerySet:
+    """Published products that fit, for a list page."""
+    published = Product.objects.filter(state=State.PUBLISHED)
+    return find_products(published, wishes or Wishes()).for_list()
 
 
 def categories_in_use() -> QuerySet[Category]:
@@ -46,6 +53,60 @@ def categories_in_use() -> QuerySet[Category]:
     published = Count("products", filter=Q(products__state=State.PUBLISHED))
     in_use = Category.objects.annotate(product_count=published).filter(product_count__gt=0)
     return in_use.order_by("path", "id")
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A category in the tree: how deep it stands, and how much is on sale in it and below it."""
+
+    category: Category
+    depth: int
+    product_count: int
+
+
+def category_tree(below: Category | None = None) -> list[Branch]:
+    """The categories that have something on sale, or have one below them that has, as a tree's rows.
+
+    One query, whatever the tree's depth.
+
+    Args:
+        below: leave out what does not stand below this one.
+    """
+    published = Count("products", filter=Q(products__state=State.PUBLISHED))
+    rows: Any = Category.objects.annotate(product_count=published).order_by("path", "id")
+    start = 0
+    if below is not None:
+        rows = rows.filter(path__startswith=f"{below.path} > ")
+        start = below.path.count(" > ") + 1
+    categories = list(rows)
+    totals: dict[int, int] = {}
+    parents = {category.pk: category.parent_id for category in categories}
+    for category in categories:
+        above = category.pk
+        while above in parents:
+            totals[above] = totals.get(above, 0) + category.product_count
+            above = parents[above]
+    # By their names from the root on: " > " sorts before what a longer name goes on with.
+    categories.sort(key=lambda category: category.path.split(" > "))
+    return [
+        Branch(category, category.path.count(" > ") - start, totals[category.pk])
+        for category in categories
+        if totals[category.pk]
+    ]
+
+
+def ancestors_of(category: Category) -> list[Category]:
+    """The categories above this one, from the root on: one query, none for a root."""
+    names = category.path.split(" > ")[:-1]
+    if not names:
+        return []
+    paths = [" > ".join(names[: length + 1]) for length in range(len(names))]
+    return sorted(Category.objects.filter(path__in=paths), key=lambda one: len(one.path))
+
+
+def featured_products(limit: int = 4) -> list[Product]:
+    """What stands in front, for list, home page and themes: three queries."""
+    return list(Product.objects.featured().for_list()[:limit])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +126,63 @@ def category_tabs(chosen: Category | None) -> CategoryTabs:
         shown += in_use.filter(pk=chosen.pk)
     key = operator.attrgetter("path", "id")
     return CategoryTabs(shown=sorted(shown, key=key), are_all=len(found) <= MAX_TABS)
+
+
+def movements_of(
+    *, product: Product, variant: ProductVariant | None = None
+) -> QuerySet[StockMovement]:
+    """What moved a product's stock, or one variant's, newest first, with who moved it."""
+    movements = StockMovement.objects.filter(product=product)
+    if variant is not None:
+        movements = movements.filter(variant=variant)
+    return movements.select_related("by").order_by("-id")
+
+
+def low_in_stock() -> QuerySet[StockAlert]:
+    """What has fallen low and is not stocked again, newest first."""
+    return StockAlert.objects.filter(ended_at=None).select_related("product", "variant")
+
+
+def products_to_export(*, state: str = "", category_slug: str = "") -> ProductQuerySet:
+    """All products, or those of a state or of a category with the ones below it."""
+    products = Product.objects.all()
+    if state:
+        products = products.filter(state=state)
+    if category_slug:
+        category = Category.objects.filter(slug=category_slug).first()
+        products = products.in_category(category) if category else products.none()
+    return products
+
+
+def shown_reviews(product: Product) -> QuerySet[Review]:
+    """The reviews of a product that everybody may read, newest first, with their authors."""
+    return product.reviews.filter(state=ReviewState.APPROVED).select_related("author")
+
+
+def review_by(*, product: Product, person: Person) -> Review | None:
+    """What this person has written of a product, shown or not."""
+    if not person.is_authenticated:
+        return None
+    return product.reviews.filter(author=cast("User", person)).first()
+
+
+def count_waiting_reviews() -> int:
+    """How many wait for somebody to decide."""
+    return Review.objects.filter(state=ReviewState.WAITING).count()
+
+
+def reviews_for(person: Person) -> QuerySet[Review]:
+    """The reviews that this person may read one by one: all for those who moderate, else their own."""
+    found = Review.objects.select_related("author")
+    if can_moderate(person):
+        return found
+    return found.filter(author=cast("User", person)) if person.is_authenticated else found.none()
+
+
+def addresses_for_sitemap() -> QuerySet[Product, tuple[str, datetime]]:
+    """What a sitemap lists of products: the handle of each that is on sale, and when it changed.
+
+    Read it with `iterator()`: 50,000 addresses fit into a file (https://www.sitemaps.org/protocol.html).
+    """
+    on_sale = Product.objects.filter(state=State.PUBLISHED).order_by("id")
+    return on_sale.values_list("handle", "updated_at")

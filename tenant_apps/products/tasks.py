@@ -3,7 +3,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from shared_apps.tenants.tasks import periodic, tenant_task
-from tenant_apps.products import import_runs
+from tenant_apps.products import import_runs, stock_alerts
 from tenant_apps.products.models import ImportRun
 
 # A large file takes longer than other tasks may. Shorter than the queue's visibility timeout and than
@@ -19,6 +19,11 @@ def check_import(run_id: str) -> None:
 @tenant_task(**_LONG)
 def apply_import(run_id: str) -> None:
     import_runs.apply_import(run=_load(run_id))
+
+
+@tenant_task
+def mail_stock_alerts() -> int:
+    return stock_alerts.mail_alerts()
 
 
 @periodic(every=timedelta(hours=1))

@@ -12,7 +12,7 @@ from tenant_apps.articles.models import Article, Comment, OldAddress, Subscriber
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.products import admin as products
 from tenant_apps.products.models import Category as ProductCategory
-from tenant_apps.products.models import Product
+from tenant_apps.products.models import Product, Review
 from tenant_apps.users import admin as users
 from tenant_apps.users.models import ApiToken, Invitation, Role, User
 from tenant_apps.workspace import configuration
@@ -66,6 +66,7 @@ tenant_admin.register(Subscriber, articles.SubscriberAdmin)
 tenant_admin.register(OldAddress, articles.OldAddressAdmin)
 tenant_admin.register(Product, products.ProductAdmin)
 tenant_admin.register(ProductCategory, products.CategoryAdmin)
+tenant_admin.register(Review, products.ReviewAdmin)
 tenant_admin.register(User, users.UserAdmin)
 tenant_admin.register(Invitation, users.InvitationAdmin)
 tenant_admin.register(Role, users.RoleAdmin)

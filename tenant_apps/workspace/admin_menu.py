@@ -99,6 +99,13 @@ UNFOLD_TENANT: dict[str, Any] = {
                         "admin:products_category_changelist",
                         "products.change_product",
                     ),
+                    _item(
+                        "Reviews",
+                        "reviews",
+                        "admin:products_review_changelist",
+                        "products.moderate_reviews",
+                    ),
+                    _item("Low in stock", "inventory", "products:stock", "products.change_product"),
                     _item("Import", "upload_file", "products:import", "products.import_products"),
                 ],
             },

@@ -3,17 +3,20 @@ from rest_framework.routers import SimpleRouter
 
 from tenant_apps.api.doors import with_manners
 from tenant_apps.api.views import Document, not_found, show_document
-from tenant_apps.articles.api import ArticleViewSet, CategoryViewSet, CommentViewSet, PictureViewSet
-from tenant_apps.products.api import ProductViewSet
+from tenant_apps.articles import api as articles
+from tenant_apps.products import api as products
+from tenant_apps.products import api_urls as products_urls
 from tenant_apps.users import api as users
 
 app_name = "api"
 router = SimpleRouter(use_regex_path=False)
-router.register("articles", ArticleViewSet, basename="article")
-router.register("article-categories", CategoryViewSet, basename="article-category")
-router.register("comments", CommentViewSet, basename="comment")
-router.register("pictures", PictureViewSet, basename="picture")
-router.register("products", ProductViewSet, basename="product")
+router.register("articles", articles.ArticleViewSet, basename="article")
+router.register("article-categories", articles.CategoryViewSet, basename="article-category")
+router.register("comments", articles.CommentViewSet, basename="comment")
+router.register("pictures", articles.PictureViewSet, basename="picture")
+router.register("products", products.ProductViewSet, basename="product")
+router.register("product-categories", products.CategoryViewSet, basename="product-category")
+router.register("reviews", products.ReviewViewSet, basename="review")
 router.register("me/sign-ins", users.MySignIns, basename="my-sign-in")
 router.register("me/tokens", users.MyTokens, basename="my-token")
 router.register("people", users.PeopleViewSet, basename="person")
@@ -23,6 +26,7 @@ urlpatterns = [
     *with_manners(
         [
             *router.urls,
+            *products_urls.urlpatterns,
             path("me/", users.Me.as_view(), name="me"),
             path("me/avatar/", users.MyAvatar.as_view(), name="my-avatar"),
             path("auth/log-in/", users.LogIn.as_view(), name="log-in"),

@@ -39,7 +39,7 @@ from tenant_apps.articles.models import Article, Comment, OldAddress, Picture, S
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
-from tenant_apps.products.models import ImportRun, Product, ProductVariant
+from tenant_apps.products.models import ImportRun, Product, ProductVariant, Review
 from tenant_apps.products.models import State as ProductState
 from tenant_apps.users import api_tokens
 from tenant_apps.users.invitations import send_letter
@@ -148,6 +148,7 @@ def _plant(globex: TenantRef) -> None:
             title=SECRET, handle=SECRET, state=ProductState.PUBLISHED, published_at=timezone.now()
         )
         ProductVariant.objects.create(product=product, price_minor=100)
+        Review.objects.create(product=product, author=owner, stars=5, text=SECRET, state="approved")
         ImportRun.objects.create(file_name=f"{SECRET}.csv", file_bytes=1, created_by=owner)
         Role.objects.create(id=NUMBER, slug=SECRET, name=SECRET, permissions=[])
         invitation = Invitation.objects.create(
@@ -217,6 +218,8 @@ def _pk(route: str) -> str:
         ("desk/", Article),
         ("^desk/", Article),
         ("api/v1/products/", Product),
+        ("api/v1/product-categories/", ProductCategory),
+        ("api/v1/reviews/", Review),
         ("products/import/", ImportRun),
         ("account/2fa/webauthn/keys/", Authenticator),
         ("account/devices/", SignIn),
@@ -260,6 +263,7 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "slug": (_slug, "nobodys"),
     "number": (lambda route: "1", "1"),
     "handle": (lambda route: SECRET, "nobodys"),
+    "variant_id": (lambda route: _key_of(ProductVariant), NOBODYS_UUID),
     "token": (_token, "nobodys"),
     "name": (_name, "archive"),
     "url": (lambda route: SECRET, "nobodys"),

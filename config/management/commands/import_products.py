@@ -14,9 +14,9 @@ from shared_apps.tenants.shell import find_tenant
 from tenant_apps.products import import_runs
 from tenant_apps.products.csv_files import CsvFile, write_row
 from tenant_apps.products.errors import ImportFileError
-from tenant_apps.products.models import ImportState
+from tenant_apps.products.models import ImportState, MatchBy
 from tenant_apps.products.product_import import Listener
-from tenant_apps.products.shopify_format import FAULT_COLUMN, Problem, Row
+from tenant_apps.products.product_rows import FAULT_COLUMN, Problem, Row
 
 PIECE_BYTES = 256 * 1024
 PROBLEMS_SHOWN = 50
@@ -30,10 +30,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The tenant, the file, and how it is to be taken."""
         parser.add_argument("tenant", help="Subdomain, hostname, schema or uuid.")
-        parser.add_argument("file", type=Path, help="CSV in Shopify's format, UTF-8.")
+        parser.add_argument("file", type=Path, help="CSV in Shopify's or Terrace's format, UTF-8.")
         parser.add_argument("--apply", action="store_true", help="Import; otherwise only check.")
         parser.add_argument(
             "--skip-faulty", action="store_true", help="Import the rest where a product is faulty."
+        )
+        parser.add_argument(
+            "--match-by",
+            choices=MatchBy.values,
+            default=MatchBy.HANDLE.value,
+            help="What says that a product of the file is one that is here.",
         )
         parser.add_argument(
             "--faulty-rows", type=Path, help="Write the rows of faulty products to this file."
@@ -59,27 +65,39 @@ class Command(BaseCommand):
         with context.run_in(tenant):
             try:
                 faulty_rows.begin(CsvFile(lambda: _pieces(path)).read_header())
+                taken = {
+                    "skips_faulty": options["skip_faulty"],
+                    "match_by": MatchBy(options["match_by"]),
+                }
                 if options["apply"]:
-                    self._import(path, skips_faulty=options["skip_faulty"], listener=listener)
+                    self._import(path, listener=listener, **taken)
                 else:
-                    self._check(path, skips_faulty=options["skip_faulty"], listener=listener)
+                    self._check(path, listener=listener, **taken)
             except ImportFileError as error:
                 raise CommandError(str(error)) from error
 
-    def _check(self, path: Path, *, skips_faulty: bool, listener: Listener) -> None:
+    def _check(
+        self, path: Path, *, skips_faulty: bool, match_by: MatchBy, listener: Listener
+    ) -> None:
         report = import_runs.check_file(
-            pieces=lambda: _pieces(path), skips_faulty=skips_faulty, listener=listener
+            pieces=lambda: _pieces(path),
+            skips_faulty=skips_faulty,
+            match_by=match_by,
+            listener=listener,
         )
         self._show_report(report.as_json(), applied=False)
         if not skips_faulty:
             self._refuse_faulty(report.faulty)
 
-    def _import(self, path: Path, *, skips_faulty: bool, listener: Listener) -> None:
+    def _import(
+        self, path: Path, *, skips_faulty: bool, match_by: MatchBy, listener: Listener
+    ) -> None:
         run = import_runs.import_file(
             file_name=path.name,
             file_bytes=path.stat().st_size,
             pieces=lambda: _pieces(path),
             skips_faulty=skips_faulty,
+            match_by=match_by,
             listener=listener,
         )
         if run.report:

@@ -10,6 +10,7 @@ from tenant_apps.products.errors import (
     HandleReserved,
     HandleTaken,
     NoVariant,
+    StockInvalid,
     WrongState,
 )
 from tenant_apps.products.models import (
@@ -96,7 +97,7 @@ def test_counted_stock_is_a_movement(in_acme: TenantRef, acme_people: People) ->
         stock.count_stock(variant=variant, quantity=quantity, by=acme_people["editor"])
     moved = StockMovement.objects.order_by("pk").values_list("delta", "quantity_after", "by__email")
     assert list(moved) == [(5, 5, "editor@acme.example"), (-2, 3, "editor@acme.example")]
-    with pytest.raises(ValueError, match="cannot be negative"):
+    with pytest.raises(StockInvalid, match="cannot be negative"):
         stock.count_stock(variant=variant, quantity=-1, by=acme_people["editor"])
 
 

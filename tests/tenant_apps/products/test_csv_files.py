@@ -1,5 +1,6 @@
 import csv
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -111,3 +112,37 @@ def test_written_row_is_read_back(cells: list[str]) -> None:
     read = next(csv.reader(io.StringIO(write_row(cells), newline="")), [""])
     guarded = [guard_cell(cell) for cell in cells]
     assert read == guarded or cells == [""]
+
+
+# --- separators -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_separator_is_seen(separator: str, mark: str, ending: str) -> None:
+    rows = [["a", "b (c, d; e)", "f"], ["1", "two\nlines", "x,y;z\t|"]]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, csv.excel, delimiter=separator, lineterminator=ending)
+    writer.writerow(rows[0])
+    csv.writer(buffer, delimiter=separator, lineterminator=ending, quoting=csv.QUOTE_ALL).writerow(
+        rows[1]
+    )
+    file = csv_file(mark + buffer.getvalue(), size=5)
+    assert file.read_header() == rows[0]
+    assert [cells for _, cells in file.rows()] == rows[1:]
+
+
+@given(st.text(max_size=40))
+def test_guarded_cell_comes_back(text: str) -> None:
+    guarded = guard_cell(text)
+    assert unguard_cell(guarded) == text
+    if not re.fullmatch(r"[+-]\d*\.?\d*", text):
+        assert not guarded.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝"))
+
+
+@pytest.mark.parametrize(
+    "cell", ["=1+1", "'=1+1", "''=x", "+49 30", "@SUM(A1)", "\t=1", "-3", "-3'", "＝1+1", "'tis"]
+)
+def test_formula_comes_back(cell: str) -> None:
+    assert unguard_cell(guard_cell(cell)) == cell

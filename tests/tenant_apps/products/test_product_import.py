@@ -1,22 +1,26 @@
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.db import transaction
 
 from shared_apps.tenants.context import TenantRef
+from tenant_apps.activity.models import Entry
 from tenant_apps.products.csv_files import CsvFile
 from tenant_apps.products.models import (
     Category,
+    MatchBy,
     Product,
     ProductImage,
     ProductOption,
     ProductVariant,
     State,
+    StockAlert,
     StockMovement,
 )
 from tenant_apps.products.product_import import Listener, Report, import_products
-from tenant_apps.products.shopify_format import Problem, Row
+from tenant_apps.products.product_rows import Problem, Row
 from tests.tenant_apps.conftest import People
 from tests.tenant_apps.products.csv_texts import JEWELERY, csv_file, csv_text, one
 
@@ -30,14 +34,25 @@ class Ear:
         self.problems: list[Problem] = []
         self.rows: list[tuple[Row, str]] = []
         self.progress: list[int] = []
+        self.changes: list[dict[str, Any]] = []
 
     @property
     def listener(self) -> Listener:
-        return Listener(self.problems.extend, self.rows.extend, self.progress.append)
+        return Listener(
+            self.problems.extend, self.rows.extend, self.progress.append, self.changes.extend
+        )
+
+
+DEAF = Listener(lambda _: None, lambda _: None, lambda _: None)
 
 
 def run(
-    file: CsvFile | str, *, writes: bool = True, skips_faulty: bool = False, ear: Ear | None = None
+    file: CsvFile | str,
+    *,
+    writes: bool = True,
+    skips_faulty: bool = False,
+    ear: Ear | None = None,
+    match_by: MatchBy = MatchBy.HANDLE,
 ) -> Report:
     return import_products(
         file=csv_file(file) if isinstance(file, str) else file,
@@ -45,7 +60,8 @@ def run(
         by=None,
         writes=writes,
         skips_faulty=skips_faulty,
-        listener=(ear or Ear()).listener,
+        match_by=match_by,
+        listener=ear.listener if ear else DEAF,
     )
 
 
@@ -277,6 +293,122 @@ def test_description_is_cleaned(in_acme: TenantRef, writes: bool) -> None:
     assert counts(run(csv_text([one(**{"Body (HTML)": html})]), writes=writes)) == (0, 0, 1, 0)
 
 
+# --- found by SKU ---------------------------------------------------------------------------------
+
+TWO_SIZES = (
+    "handle,title,option1 name,option1,sku,price,stock\nmug,Mug,Size,S,M-S,18,4\nmug,,,L,M-L,20,4\n"
+)
+
+
+def test_prices_are_changed_by_sku_alone(in_acme: TenantRef) -> None:
+    run(TWO_SIZES + "jug,Jug,,,J,30,1\n")
+    ear = Ear()
+    report = run("sku;price;stock\nM-L;21,50;4\nJ;30;9\nM-S;18;4\n", match_by=MatchBy.SKU, ear=ear)
+    assert counts(report) == (0, 2, 1, 0)
+    assert ear.changes == [
+        {
+            "handle": "mug",
+            "title": "Mug",
+            "kind": "updated",
+            "changes": [["Price of L", "€20.00", "€21.50"]],
+        },
+        {"handle": "jug", "title": "Jug", "kind": "updated", "changes": [["Stock", "1", "9"]]},
+    ]
+    assert list(
+        ProductVariant.objects.order_by("sku").values_list(
+            "sku", "option1", "position", "price_minor", "stock_quantity", "tracks_stock"
+        )
+    ) == [
+        ("J", "", 1, 3000, 9, True),
+        ("M-L", "L", 2, 2150, 4, True),
+        ("M-S", "S", 1, 1800, 4, True),
+    ]
+
+
+def test_product_found_by_sku_keeps_its_handle(in_acme: TenantRef) -> None:
+    run(TWO_SIZES)
+    report = run(TWO_SIZES.replace("mug,", "cup,").replace("M-L", "M-XL"), match_by=MatchBy.SKU)
+    assert counts(report) == (0, 1, 0, 0)
+    assert Product.objects.get().handle == "mug"
+    assert ProductVariant.objects.filter(sku="M-XL", option1="L").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("sku,price\nX,1\n", 'No variant here has the SKU "X", and a new product needs a title.'),
+        ("sku,price\nM-S,1\nM-S,2\n", 'The SKU "M-S" stood further up already.'),
+        ("handle,sku,price\na,M-S,1\na,J,2\n", "belong to several here: Jug, Mug."),
+        ("sku,title\nX,New\n", "A new variant needs a price. Write it in digits, as 42.99."),
+    ],
+)
+def test_sku_that_says_nothing_or_too_much(in_acme: TenantRef, text: str, sentence: str) -> None:
+    run(TWO_SIZES + "jug,Jug,,,J,30,1\n")
+    ear = Ear()
+    run(text, match_by=MatchBy.SKU, ear=ear)
+    assert sentence in ear.problems[-1].sentence
+
+
+def test_sku_of_another_product_in_ones_own_file(in_acme: TenantRef) -> None:
+    run(TWO_SIZES)
+    ear = Ear()
+    report = run("handle,title,sku,price\ncup,Cup,M-S,9\nbowl,Bowl,B,9\nvat,Vat,B,9\n", ear=ear)
+    assert counts(report) == (1, 0, 0, 2)
+    assert [(problem.row_number, problem.sentence) for problem in ear.problems] == [
+        (2, 'The SKU "M-S" is another variant\'s here. Give each variant its own.'),
+        (4, 'The SKU "B" stood further up already. Give each variant its own.'),
+    ]
+
+
+def test_sku_that_a_shop_has_twice_is_taken_as_it_is(in_acme: TenantRef) -> None:
+    ear = Ear()
+    rows = [one(**{"Variant SKU": "A"}), one(Handle="jug", **{"Variant SKU": "A"})]
+    assert counts(run(csv_text(rows), ear=ear)) == (2, 0, 0, 0)
+    assert [problem.is_fatal for problem in ear.problems] == [False]
+    assert "It was taken as it is." in ear.problems[0].sentence
+    assert list(ProductVariant.objects.values_list("sku", flat=True)) == ["A", "A"]
+
+
+def test_skus_may_change_places(in_acme: TenantRef) -> None:
+    run(TWO_SIZES)
+    swapped = TWO_SIZES.replace("M-S", "?").replace("M-L", "M-S").replace("?", "M-L")
+    assert counts(run(swapped)) == (0, 1, 0, 0)
+    assert dict(ProductVariant.objects.values_list("option1", "sku")) == {"S": "M-L", "L": "M-S"}
+
+
+# --- what is doubtful -----------------------------------------------------------------------------
+
+
+def test_price_before_that_is_lower(in_acme: TenantRef) -> None:
+    ear = Ear()
+    row = one(**{"Variant Compare At Price": "17.99"})
+    assert counts(run(csv_text([row]), ear=ear)) == (1, 0, 0, 0)
+    assert ear.problems[0].sentence == "The price before is lower than the price. It is not shown."
+    assert not ProductVariant.objects.get().is_reduced
+    report = run("handle,title,price,price before\njug,Jug,18,17.99\n", ear=ear)
+    assert counts(report) == (0, 0, 0, 1)
+    ProductVariant.objects.update(compare_at_minor=2000)
+    assert counts(run("handle,price\nmug,21\n", ear=ear)) == (0, 0, 0, 1)
+    assert "Write a higher one, or leave it empty." in ear.problems[-1].sentence
+
+
+def test_columns_of_another_file_stay(in_acme: TenantRef) -> None:
+    run(csv_text([one(Mine="a", **{"Variant Tax Code": "T"})]))
+    run(csv_text([one(Yours="b")]))
+    run(csv_text([one(Mine="", Yours="c")]))
+    assert Product.objects.get().extra == {"Yours": "c"}
+    assert ProductVariant.objects.get().extra == {"Variant Tax Code": "T"}
+
+
+def test_stock_of_an_import_warns_once(in_acme: TenantRef) -> None:
+    header = "handle,title,price,stock,warn at\n"
+    run(header + "".join(f"mug-{n},Mug {n},18,9,3\n" for n in range(3)))
+    run(header + "".join(f"mug-{n},Mug {n},18,{n},3\n" for n in range(3)))
+    run(header + "".join(f"mug-{n},Mug {n},18,0,3\n" for n in range(3)))
+    assert StockAlert.objects.count() == 3
+    assert Entry.objects.filter(verb="stock.fell_low").count() == 3
+
+
 # --- size ----------------------------------------------------------------------------------------
 
 
@@ -307,8 +439,9 @@ def test_memory_does_not_grow_with_the_file(in_acme: TenantRef, writes: bool) ->
     _, small = peak_memory(1_000, writes=writes)
     report, large = peak_memory(8_000, writes=writes)
     assert counts(report) == (4_000, 0, 0, 0)
-    # What grows is the digest of each handle, under 100 bytes a product; the rest is what waits for
-    # the garbage collector, more on Python 3.13. Keeping the texts alone would be 500 bytes each.
+    # What grows is the digests of a handle and two SKUs, under 100 bytes a product; the rest is what
+    # waits for the garbage collector, more on Python 3.13. Keeping the texts alone would be 500 bytes
+    # each.
     assert large - small < 3_500 * 100 + 600_000, (small, large)
 
 

@@ -13,7 +13,7 @@ from tenant_apps.articles import writing
 from tenant_apps.articles.models import Article, Category, Comment, OldAddress, Tag
 from tenant_apps.products import catalogue
 from tenant_apps.products.models import Category as ProductCategory
-from tenant_apps.products.models import Product, ProductVariant, StockMovement
+from tenant_apps.products.models import Product, ProductVariant, Review, StockMovement
 from tenant_apps.users import roles
 from tenant_apps.users.models import Invitation, Role, User
 from tenant_apps.workspace.admin_site import tenant_admin
@@ -73,6 +73,8 @@ def inlines(prefix: str, *rows: dict[str, object], initial: int = 0) -> dict[str
         "/admin/products/product/{product}/change/",
         "/admin/products/product/{product}/history/",
         "/admin/products/product/{product}/delete/",
+        "/admin/products/product/{product}/stock/",
+        "/admin/products/review/{review}/change/",
         "/admin/users/user/{person}/change/",
         "/admin/users/role/{role}/change/",
         "/admin/activity/entry/",
@@ -91,6 +93,9 @@ def test_page_asks_no_table_that_a_tenant_lacks(
             "comment": Comment.objects.create(article=article, name="N", body="B", sender="x").pk,
             "address": OldAddress.objects.create(article=article, slug="old").pk,
             "product": make_product().pk,
+            "review": Review.objects.create(
+                product=Product.objects.get(), author=acme_people["member"], stars=4
+            ).pk,
             "person": acme_people["member"].pk,
             "role": Role.objects.get(slug="editor").pk,
             "entry": Entry.objects.latest("id").pk,
@@ -106,7 +111,7 @@ def test_every_model_of_the_admin_is_walked_below() -> None:
     assert {model._meta.label for model in tenant_admin._registry} == {
         *("articles.Article", "articles.Category", "articles.Tag"),
         *("articles.OldAddress", "articles.Comment", "articles.Subscriber"),
-        *("products.Product", "products.Category"),
+        *("products.Product", "products.Category", "products.Review"),
         *("users.User", "users.Invitation", "users.Role", "users.ApiToken"),
         *("activity.Entry", "workspace.Workspace"),
     }
