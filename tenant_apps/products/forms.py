@@ -22,7 +22,7 @@ class ImportForm(forms.Form):
         error_messages={"required": "Choose a CSV file."},
     )
     match_by = forms.ChoiceField(
-        label="A product is here already if we know",
+        label="Find products that are here already by",
         choices=MatchBy.choices,
         initial=MatchBy.HANDLE,
         required=False,
