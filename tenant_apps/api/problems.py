@@ -65,6 +65,8 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Any:
         return None
     set_rollback()
     request = context.get("request")
+    if isinstance(known, exceptions.PermissionDenied) and not _is_somebody(request):
+        known = _nobody(context)
     return tell(known, getattr(request, "_request", request))
 
 
@@ -92,6 +94,21 @@ def tell(error: exceptions.APIException, request: HttpRequest | None) -> Respons
         **members,
     )
     return Response(body, error.status_code, headers=headers, content_type=PROBLEM_JSON)
+
+
+def _is_somebody(request: Any) -> bool:
+    return bool(getattr(getattr(request, "user", None), "is_authenticated", False))
+
+
+def _nobody(context: Mapping[str, Any]) -> exceptions.APIException:
+    """What a verb refuses to somebody who has not said who they are: 401, not 403 (RFC 9110 section
+    15.5.2), with the ways in."""
+    refusal: Any = exceptions.NotAuthenticated()
+    view, request = context.get("view"), context.get("request")
+    if view is not None and (header := view.get_authenticate_header(request)):
+        refusal.auth_header = header
+    answer: exceptions.APIException = refusal
+    return answer
 
 
 def _as_known(error: Exception) -> exceptions.APIException | None:

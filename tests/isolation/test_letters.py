@@ -27,6 +27,8 @@ from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.articles import publishing, writing
 from tenant_apps.articles.models import Subscriber
+from tenant_apps.products import stock, stock_alerts
+from tenant_apps.products.models import MovementReason, Product, ProductVariant
 from tenant_apps.users import invitations, membership, welcoming
 from tenant_apps.users.models import Role, User
 from tenant_apps.workspace import takeout
@@ -143,6 +145,17 @@ def _publish(tenant: TenantRef) -> None:
         publishing.publish_article(article=article, by=owner)
 
 
+def _fall_low(tenant: TenantRef) -> None:
+    with context.run_in(tenant):
+        owner = User.objects.owners().earliest("joined_at")
+        stock_alerts.watch_stock(by=owner)
+        product = Product.objects.create(title=f"{tenant.subdomain}-secret mug", handle="mug")
+        variant = ProductVariant.objects.create(
+            product=product, price_minor=100, tracks_stock=True, stock_quantity=5, low_stock_at=3
+        )
+        stock.move_stock(variant=variant, delta=-3, reason=MovementReason.SOLD, by=owner)
+
+
 # template of its subject → how it comes to be sent
 LETTERS: dict[str, Callable[[TenantRef], None]] = {
     "emails/invitation.subject": _invite,
@@ -152,6 +165,7 @@ LETTERS: dict[str, Callable[[TenantRef], None]] = {
     "emails/take_out.subject": _take_out,
     "emails/subscription.subject": _subscribe,
     "emails/new_article.subject": _publish,
+    "emails/low_stock.subject": _fall_low,
     "account/email/password_reset_key_subject.txt": _reset_password,
     "account/email/unknown_account_subject.txt": _reset_password_of_nobody,
     "account/email/email_confirmation_signup_subject.txt": _sign_up,

@@ -10,6 +10,7 @@ from tenant_apps.articles.models import Article, OldAddress, Visibility
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 from tests.tenant_apps.conftest import LoggedIn, People, make_article
+from tests.tenant_apps.problems import sentences
 
 JSON = {"content_type": "application/json"}
 
@@ -83,7 +84,7 @@ def test_refusal_stands_at_the_field_of_page_and_api(
         assert f"{slug}" in str(answer.context["form"].errors["slug"])
         refused = client.patch(f"/api/v1/articles/{other.pk}/", {"slug": slug}, **JSON)
         assert refused.status_code == 400
-        assert list(refused.json()) == ["slug"]
+        assert list(sentences(refused)) == ["slug"]
 
 
 def test_old_address_tells_nothing_of_what_one_may_not_read(

@@ -288,7 +288,7 @@ def test_history_asks_the_rules(
     wanted_api = 200 if role == "editor" else 404
     assert client.get(api).status_code == wanted_api
     assert client.get(f"{api}1/").status_code == wanted_api
-    assert client.post(f"{api}1/restore/").status_code == (403 if role == "visitor" else wanted_api)
+    assert client.post(f"{api}1/restore/").status_code == (401 if role == "visitor" else wanted_api)
 
 
 @pytest.mark.parametrize("rows", [1, 3])

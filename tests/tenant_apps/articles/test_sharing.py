@@ -13,6 +13,7 @@ from tenant_apps.articles import sharing, writing
 from tenant_apps.articles.models import Article, Category
 from tests.tenant_apps.articles.test_pages import SAVEPOINT, make_many
 from tests.tenant_apps.conftest import LoggedIn, People, make_article
+from tests.tenant_apps.problems import sentences
 
 ATOM = {"a": "http://www.w3.org/2005/Atom"}
 MAP = {"s": "http://www.sitemaps.org/schemas/sitemap/0.9"}
@@ -215,6 +216,6 @@ def test_date_in_the_past_is_refused_at_the_field(
     api = f"/api/v1/articles/{article.pk}/schedule/"
     refused = client.post(api, {"at": "2020-01-01T12:00:00Z"}, content_type="application/json")
     assert refused.status_code == 400
-    assert "This time has passed." in refused.json()["at"][0]
+    assert "This time has passed." in sentences(refused)["at"][0]
     kept = client.post(api, {"at": "2099-01-01T12:00:00Z"}, content_type="application/json")
     assert kept.json()["state"] == "scheduled"

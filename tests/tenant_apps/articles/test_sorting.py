@@ -8,6 +8,7 @@ from tenant_apps.articles.errors import CategoryInUse, CategoryLoop
 from tenant_apps.articles.models import Article, Category, Tag
 from tenant_apps.users.errors import NotAllowed
 from tests.tenant_apps.conftest import LoggedIn, People, make_article
+from tests.tenant_apps.problems import sentences
 
 
 def test_categories_and_tags_leave_lines_in_the_trail(
@@ -93,7 +94,7 @@ def test_category_is_refused_below_itself_by_verb_admin_and_api(
             content_type="application/json",
         )
         assert answer.status_code == 400
-        assert "below itself" in answer.json()["parent"][0]
+        assert "below itself" in sentences(answer)["parent"][0]
 
 
 def test_categories_by_api(acme: TenantRef, acme_people: People, as_role: LoggedIn) -> None:
@@ -102,7 +103,7 @@ def test_categories_by_api(acme: TenantRef, acme_people: People, as_role: Logged
     made = client.post(address, {"name": "Größe"}, content_type="application/json").json()
     assert (made["slug"], made["parent"]) == ("grosse", None)
     taken = client.post(address, {"name": "X", "slug": "grosse"}, content_type="application/json")
-    assert (taken.status_code, list(taken.json())) == (400, ["slug"])
+    assert (taken.status_code, list(sentences(taken))) == (400, ["slug"])
     below = client.post(
         address, {"name": "Below", "parent": "grosse"}, content_type="application/json"
     ).json()

@@ -19,6 +19,7 @@ from tenant_apps.products.errors import (
 from tenant_apps.products.models import Category, Product, ProductVariant, State
 from tenant_apps.users.errors import NotAllowed
 from tests.tenant_apps.conftest import LoggedIn, People, make_product
+from tests.tenant_apps.problems import sentences
 
 NOBODYS = "00000000-0000-7000-8000-000000000000"
 
@@ -151,7 +152,8 @@ def test_bad_bulk_is_refused_at_the_field(
     acme: TenantRef, as_role: LoggedIn, told: dict[str, object], field: str
 ) -> None:
     answer = send(as_role("editor"), "products/bulk/", told)
-    assert (answer.status_code, list(answer.json())) == (400, [field])
+    fields = [name.partition("/")[0] for name in sentences(answer)]
+    assert (answer.status_code, fields) == (400, [field])
     assert send(as_role("member"), "products/bulk/", told).status_code == 403
 
 
@@ -211,7 +213,7 @@ def test_bad_product_is_refused_at_the_field(
     method = "post" if path else "patch"
     answer = send(as_role("editor"), f"products/{mug.pk}/{path}", told, method)
     assert answer.status_code == 400
-    assert sentence in answer.json()[field][0]
+    assert sentence in sentences(answer)[field][0]
     with context.run_in(acme):
         assert mug.variants.count() == 1
 
@@ -224,6 +226,7 @@ def test_api_writes_for_those_who_may(
         mug = make_product()
         variant = mug.variants.get()
     client = as_role(role)
+    refused = 401 if role == "visitor" else 403
     for method, path in (
         ("post", "products/"),
         ("patch", f"products/{mug.pk}/"),
@@ -236,7 +239,7 @@ def test_api_writes_for_those_who_may(
         ("post", "product-categories/"),
     ):
         told = {"title": "x", "price_minor": 1, "name": "x", "slug": "x"}
-        assert send(client, path, told, method).status_code == 403, (method, path)
+        assert send(client, path, told, method).status_code == refused, (method, path)
     with context.run_in(acme):
         assert Product.objects.get().title == "Mug"
 
@@ -299,7 +302,7 @@ def test_category_below_itself(in_acme: TenantRef, acme_people: People, as_role:
     client = as_role("editor")
     answer = send(client, f"product-categories/{top.pk}/", {"parent": "large"}, "patch")
     assert answer.status_code == 400
-    assert "cannot stand below itself" in answer.json()["parent"][0]
+    assert "cannot stand below itself" in sentences(answer)["parent"][0]
     page = client.post(
         f"/admin/products/category/{top.pk}/change/",
         {"name": "Home", "slug": "home", "parent": made["Home > Mugs > Large"].pk},
@@ -315,9 +318,9 @@ def test_categories_by_the_api(acme: TenantRef, acme_people: People, as_role: Lo
     mugs = send(client, "product-categories/", {"name": "Mugs", "slug": "mugs", "parent": "home"})
     assert mugs.json()["path"] == "Home > Mugs"
     taken = send(client, "product-categories/", {"name": "Jugs", "slug": "mugs"})
-    assert "has the address" in taken.json()["slug"][0]
+    assert "has the address" in sentences(taken)["slug"][0]
     twin = send(client, "product-categories/", {"name": "Home", "slug": "other"})
-    assert "There is a category" in twin.json()["name"][0]
+    assert "There is a category" in sentences(twin)["name"][0]
     path = f"/api/v1/product-categories/{home.json()['id']}/"
     assert client.delete(path).status_code == 409
     listed = client.get("/api/v1/product-categories/").json()["results"]

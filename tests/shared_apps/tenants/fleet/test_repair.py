@@ -107,16 +107,16 @@ def test_what_the_rows_refuse_is_left_and_the_rest_is_mended(
     initech: Tenant, plant: Planter
 ) -> None:
     plant(
-        "ALTER TABLE workspace_workspace DROP COLUMN updated_at;"  # NOT NULL, and there is a row
+        "ALTER TABLE users_role DROP COLUMN builtin;"  # NOT NULL, and there are rows
         "DROP INDEX articles_article_due; ALTER TABLE users_role ADD nickname text"
     )
     repaired = repair_schema(schema=initech.schema_name)
     assert {one.kind for one in repaired.mended} == {"missing index", "extra column"}
     [left] = repaired.left
-    assert left.difference.object == "workspace_workspace.updated_at"
+    assert left.difference.object == "users_role.builtin"
     assert "contains null values" in left.reason
     assert not repaired.is_whole
-    assert [one.object for one in _found(initech)] == ["workspace_workspace.updated_at"]
+    assert [one.object for one in _found(initech)] == ["users_role.builtin"]
 
 
 def test_identity_goes_on_behind_the_rows(initech: Tenant, plant: Planter) -> None:
