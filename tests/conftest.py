@@ -26,9 +26,11 @@ from shared_apps.tenants.registry import OwnerDetails
 
 def pytest_configure() -> None:
     """Have a suite that runs in the background hand on no deaf ear: programs that are started there
-    ignore SIGINT, and so would all that the tests start and interrupt."""
+    ignore SIGINT, under nohup SIGHUP too, and so would all that the tests start and end."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)  # a handler: what is started has the default
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,11 @@ def handle_exception(error: Exception, context: Mapping[str, Any]) -> Any:
         return None
     set_rollback()
     request = context.get("request")
-    if isinstance(known, exceptions.PermissionDenied) and not _is_somebody(request):
+    if (
+        isinstance(known, exceptions.PermissionDenied)
+        and known is not error  # its own say by themselves whom they refuse, and what (CSRF)
+        and not _is_somebody(request)
+    ):
         known = _nobody(context)
     return tell(known, getattr(request, "_request", request))
 

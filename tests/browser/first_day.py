@@ -114,7 +114,9 @@ def _publish_article(visit: Visit, place: Place) -> None:
     page = visit.page
     page.goto(place.url("/desk/new/", THIRD))
     page.get_by_label("Title").fill(ARTICLE)
-    page.get_by_label("Text").fill("We string each bracelet **by hand**.\n\n- blue\n- black\n")
+    page.get_by_label("Text", exact=True).fill(
+        "We string each bracelet **by hand**.\n\n- blue\n- black\n"
+    )
     expect(page.locator("#preview strong")).to_have_text("by hand")
     visit.screenshot("5-writing")
     page.get_by_role("button", name="Save and publish").click()

@@ -265,10 +265,11 @@ def test_language_is_asked_of_the_workspace(in_acme: TenantRef, acme_people: Peo
 # --- By index ---------------------------------------------------------------------------------------
 
 
-def plan(statement: str, parameters: tuple[Any, ...]) -> str:
+def plan(statement: str, parameters: tuple[Any, ...], *off: str) -> str:
     with connection.cursor() as cursor:
         # Few rows are read one by one, whatever indexes there are.
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        for way in ("seqscan", *off):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
         cursor.execute(f"EXPLAIN {statement}", parameters)
         return "\n".join(line for (line,) in cursor.fetchall())
 
@@ -288,7 +289,11 @@ def test_words_that_are_spelt_alike_are_read_by_their_index(
             " SELECT md5(number::text) FROM generate_series(1, 20000) AS number"
         )
     found = SearchWord.objects.filter(word__trigram_similar="kiln").values("word")
-    assert "articles_searchword_trigrams" in plan(*found.query.sql_with_params())
+    # Without statistics, which only the owner may gather, the table counts as all but empty.
+    statement, parameters = found.query.sql_with_params()
+    assert "articles_searchword_trigrams" in plan(
+        statement, parameters, "indexonlyscan", "indexscan"
+    )
 
 
 def test_newest_matches_alone_are_put_in_order(

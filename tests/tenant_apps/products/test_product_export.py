@@ -188,7 +188,7 @@ def test_only_those_that_were_asked_for(in_acme: TenantRef, as_role: LoggedIn) -
 
 @pytest.mark.parametrize(
     ("role", "statuses"),
-    [("visitor", (302, 403)), ("author", (403, 403)), ("editor", (200, 200))],
+    [("visitor", (302, 401)), ("author", (403, 403)), ("editor", (200, 200))],
 )
 def test_export_by_role(
     acme: TenantRef, as_role: LoggedIn, role: str, statuses: tuple[int, int]

@@ -61,8 +61,8 @@ def test_task_runs_in_the_tenant_it_was_published_in(
 def test_task_logs_carry_the_tenant(worker: Worker, acme: TenantRef) -> None:
     with context.run_in(acme):
         tasks.tell.delay("of the log").get(timeout=20)
-    worker.wait_for_log("tenant=acme telling of the log")
-    worker.wait_for_log("INFO celery.app.trace tenant=acme Task")
+    worker.wait_for_log("tenant=acme request=- telling of the log")
+    worker.wait_for_log("INFO celery.app.trace tenant=acme request=- Task")
 
 
 def test_public_task_published_in_a_tenant_runs_in_public(worker: Worker, acme: TenantRef) -> None:
