@@ -114,7 +114,7 @@ def _publish_article(visit: Visit, place: Place) -> None:
     page = visit.page
     page.goto(place.url("/desk/new/", THIRD))
     page.get_by_label("Title").fill(ARTICLE)
-    page.get_by_label("Text", exact=True).fill(
+    page.get_by_role("textbox", name="Text").fill(
         "We string each bracelet **by hand**.\n\n- blue\n- black\n"
     )
     expect(page.locator("#preview strong")).to_have_text("by hand")
