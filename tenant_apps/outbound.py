@@ -22,6 +22,8 @@ import idna
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from shared_apps.tenants.context import carry
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 DEFAULT_SECONDS: Final = 10.0
@@ -258,7 +260,7 @@ def _send_once(
         else HTTPConnection(address, target.port, timeout=left)
     )
     # A byte every few seconds keeps below every limit on one wait: at the deadline the line is cut.
-    cutter = threading.Timer(left, _cut_line, [connection])
+    cutter = threading.Timer(left, carry(_cut_line), [connection])
     cutter.daemon = True
     try:
         cutter.start()
