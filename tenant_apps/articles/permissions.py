@@ -30,6 +30,11 @@ def readable_by(person: Person) -> ArticleQuerySet:
     return Article.objects.filter(readable_rule(person)).order_by("-published_at", "-id")
 
 
+def audience_of(person: Person) -> str:
+    """All of one audience are shown the same by `readable_rule`: what is kept for one is for each."""
+    return "members" if is_member(person) else "visitors"
+
+
 def is_member(person: Person) -> bool:
     """Whether this person belongs to the workspace, in any role."""
     user = _user(person)

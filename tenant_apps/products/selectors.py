@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django.db.models import Count, Q, QuerySet
 
+from tenant_apps.activity.generation import Generation
 from tenant_apps.products.models import (
     Category,
     Product,
@@ -117,15 +118,28 @@ class CategoryTabs:
     are_all: bool
 
 
-def category_tabs(chosen: Category | None) -> CategoryTabs:
-    """The fullest categories in use, in their order, and the one that is chosen."""
+def category_tabs(chosen: Category | None, *, generation: Generation) -> CategoryTabs:
+    """The fullest categories in use, in their order, and the one that is chosen.
+
+    Args:
+        generation: asked for before: to count a large catalogue takes 40 ms.
+    """
     in_use: Any = categories_in_use()
-    found = list(in_use.order_by("-product_count", "id")[: MAX_TABS + 1])
+
+    def count() -> list[tuple[int, str, str, str, int]]:
+        rows = in_use.order_by("-product_count", "id")
+        return list(rows.values_list("id", "name", "slug", "path", "product_count")[: MAX_TABS + 1])
+
+    found = []
+    for key, name, slug, path, number in generation.kept("products:tabs:1", count):
+        category: Any = Category(id=key, name=name, slug=slug, path=path)
+        category.product_count = number
+        found.append(category)
     shown = found[:MAX_TABS]
     if chosen is not None and chosen not in shown:
         shown += in_use.filter(pk=chosen.pk)
-    key = operator.attrgetter("path", "id")
-    return CategoryTabs(shown=sorted(shown, key=key), are_all=len(found) <= MAX_TABS)
+    by_path = operator.attrgetter("path", "id")
+    return CategoryTabs(shown=sorted(shown, key=by_path), are_all=len(found) <= MAX_TABS)
 
 
 def movements_of(
