@@ -81,7 +81,11 @@ def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpR
             "page": page,
             "category": chosen,
             "above": selectors.ancestors_of(chosen) if chosen else [],
-            "below": [one for one in selectors.category_tree(chosen) if not one.depth]
+            "below": [
+                one
+                for one in selectors.category_tree(chosen, generation=generation)
+                if not one.depth
+            ]
             if chosen
             else [],
             "featured": selectors.featured_products() if is_front else [],
