@@ -131,6 +131,20 @@ def can_arrange(person: Person) -> bool:
     return user is not None and user.has_perm("articles.manage_categories")
 
 
+def can_move_in(person: Person) -> bool:
+    """Whoever may write, publish and arrange in everybody's name: a move does all of it."""
+    user = _user(person)
+    return user is not None and all(
+        user.has_perm(f"articles.{name}")
+        for name in ("add_article", "change_article", "publish_article", "manage_categories")
+    )
+
+
+def require_move_in(person: Person) -> None:
+    if not can_move_in(person):
+        raise NotAllowed("Your role does not let you move articles in. Ask an editor.")
+
+
 def require_arrange(person: Person) -> None:
     if not can_arrange(person):
         raise NotAllowed("Your role does not let you arrange categories and tags.")
