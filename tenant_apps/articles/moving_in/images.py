@@ -45,10 +45,12 @@ class Fetcher:
 
     Args:
         allow: which addresses may be called.
+        alive: called after each picture: one article may show a hundred slow ones.
     """
 
     by: User
     note: Note
+    alive: Callable[[], None]
     allow: Callable[[outbound.Address], bool] = outbound.is_public
     _failures: "Counter[str]" = field(default_factory=Counter)
     _refused: set[str] = field(default_factory=set)
@@ -104,6 +106,8 @@ class Fetcher:
             self._refused.add(url)
             self.note("picture", title, f"{url[:200]} stays where it is: {error}")
             return None
+        finally:
+            self.alive()
 
     def _content(self, url: str) -> bytes:
         if len(url) > PICTURE_ADDRESS_LENGTH:

@@ -123,6 +123,8 @@ def check_move(*, move: Move) -> Move:
             return move
         move.left_out.all().delete()
         notes = _Notes(move)
+        # Read once before: pictures may stand behind the articles that show them.
+        attachments = _attachments(move)
         source = SourceFile(system=move.system)
         counts: Counter[str] = Counter()
         names: dict[str, set[str]] = {"categories": set(), "tags": set()}
@@ -131,9 +133,7 @@ def check_move(*, move: Move) -> Move:
             _count(record, counts, names)
             writer = taking.writer_of(record, source)
             known.setdefault(writer.key, writer)
-            converted = convert_html(
-                record.html, is_plain=record.is_plain, attachments=source.attachments
-            )
+            converted = convert_html(record.html, is_plain=record.is_plain, attachments=attachments)
             counts["pictures"] += images.count_shown(converted.markdown) + bool(record.image_url)
             for loss in converted.losses:
                 notes.note("in the text", taking.title_of(record), loss)
@@ -154,8 +154,8 @@ def check_move(*, move: Move) -> Move:
                 {"name": writer.name or key, "here": str(people[key]) if key in people else ""}
                 for key, writer in list(known.items())[:100]
             ],
-            "left_out": notes.finish(),
         }
+        move.report["left_out"] = notes.finish()
         move.state = MoveState.CHECKED
         move.checked_at = timezone.now()
         move.save(update_fields=["state", "report", "site", "checked_at"])
@@ -208,12 +208,14 @@ def take_move(*, move: Move) -> Move:
         return move
     with _ending(move):
         by = _whoever_answers(move)
-        notes = _Notes(move)
+        notes = _Notes(move, at_once=True)
         source = SourceFile(system=move.system)
         plan = taking.read_plan(_records(move, source), source, system=move.system, site=move.site)
         with transaction.atomic():
             again = SourceFile(system=move.system)
-            taking.make_places(plan, _records(move, again), by=by, note=notes.note)
+            known = move.left_out.filter(what="writer").exists()
+            note = _say_nothing if known else notes.note  # the worker before said it
+            taking.make_places(plan, _records(move, again), by=by, note=note)
         done = made = 0
         for record in _records(move, SourceFile(system=move.system)):
             made += taking.take_article(record, plan, move=move, by=by, note=notes.note) is not None
@@ -221,8 +223,7 @@ def take_move(*, move: Move) -> Move:
             if done % _TOLD_EVERY == 0:
                 _tell(move, done=done)
         made = MovedArticle.objects.filter(move=move).count()
-        move.report |= {"done": done, "taken": made}
-        move.report["left_out"] = move.report.get("left_out", 0) + notes.finish()
+        move.report |= {"done": done, "taken": made, "left_out": notes.finish()}
         with transaction.atomic():
             trail.record(verb="articles.moved_in", subject=move, actor=by, after={"articles": made})
             if move.with_pictures:
@@ -253,14 +254,19 @@ def fetch_pictures(
     if move.state != MoveState.FETCHING:
         return False
     with _ending(move):
-        notes = _Notes(move)
+        notes = _Notes(move, at_once=True)
         waiting = MovedArticle.objects.filter(move=move, pictures_done=False).order_by("id")
         rows = list(waiting.select_related("article")[:_ARTICLES_AT_A_TIME])
-        fetcher = images.Fetcher(by=_whoever_answers(move), note=notes.note, allow=allow)
+        fetcher = images.Fetcher(
+            by=_whoever_answers(move),
+            note=notes.note,
+            alive=lambda: _give_sign(move),
+            allow=allow,
+        )
         articles, fetched = images.bring_all(fetcher, rows, seconds=seconds)
         move.report["fetched"] = move.report.get("fetched", 0) + fetched
         move.report["looked_at"] = move.report.get("looked_at", 0) + articles
-        move.report["left_out"] = move.report.get("left_out", 0) + notes.finish()
+        move.report["left_out"] = notes.finish()
         if waiting.exists():
             move.worked_at = timezone.now()
             move.save(update_fields=["report", "worked_at"])
@@ -294,10 +300,16 @@ def progress_percent(move: Move) -> int:
 
 
 class _Notes:
-    """Collects what is left out, and writes it down at the end: also where the work is broken off."""
+    """Writes down what is left out.
 
-    def __init__(self, move: Move) -> None:
+    Args:
+        at_once: each note in the transaction of what it is about, so that both are there or neither is;
+            otherwise all of them at the end.
+    """
+
+    def __init__(self, move: Move, *, at_once: bool = False) -> None:
         self._move = move
+        self._at_once = at_once
         self._rows: list[LeftOut] = []
         self._count = 0
 
@@ -306,15 +318,23 @@ class _Notes:
         if self._count > MAX_LEFT_OUT:
             return
         clean = [text.replace("\x00", "") for text in (what, title, why)]
-        self._rows.append(
-            LeftOut(move=self._move, what=clean[0][:40], title=clean[1][:300], why=clean[2][:500])
-        )
+        row = LeftOut(move=self._move, what=clean[0][:40], title=clean[1][:300], why=clean[2][:500])
+        if self._at_once:
+            row.save(force_insert=True)
+        else:
+            self._rows.append(row)
 
     def finish(self) -> int:
-        """How many there were."""
+        """How many there are of this move, the ones that are not kept too."""
         LeftOut.objects.bulk_create(self._rows, batch_size=500)
         self._rows = []
-        return self._count
+        unkept = self._move.report.get("unkept", 0) + max(0, self._count - MAX_LEFT_OUT)
+        self._move.report["unkept"] = unkept
+        return self._move.left_out.count() + int(unkept)
+
+
+def _say_nothing(what: str, title: str, why: str) -> None:
+    pass
 
 
 def _records(move: Move, source: SourceFile) -> Iterator[ArticleRecord]:
@@ -323,6 +343,13 @@ def _records(move: Move, source: SourceFile) -> Iterator[ArticleRecord]:
         raise FileInvalid("The file is gone. Send it again.")
     with file:
         yield from _READERS[move.system](file, source)
+
+
+def _attachments(move: Move) -> dict[str, str]:
+    source = SourceFile(system=move.system)
+    for _ in _records(move, source):
+        pass
+    return source.attachments
 
 
 def _count(record: ArticleRecord, counts: "Counter[str]", names: dict[str, set[str]]) -> None:
@@ -358,6 +385,10 @@ def _whoever_answers(move: Move) -> User:
 def _tell(move: Move, *, done: int) -> None:
     move.report["done"] = done
     Move.objects.filter(pk=move.pk).update(report=move.report, worked_at=timezone.now())
+
+
+def _give_sign(move: Move) -> None:
+    Move.objects.filter(pk=move.pk).update(worked_at=timezone.now())
 
 
 def _take(move: Move, state: MoveState) -> bool:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 
 from tenant_apps.activity import trail
-from tenant_apps.articles import searching
+from tenant_apps.articles import searching, subscribing
 from tenant_apps.articles.commenting import MAX_DEPTH
 from tenant_apps.articles.forms import MAX_BODY_CHARACTERS
 from tenant_apps.articles.models import (
@@ -171,11 +171,16 @@ def make_places(plan: Plan, records: Iterable[ArticleRecord], *, by: User, note:
     plan.tags = sorted_places.make_tags(names.values())
     sorted_places.keep_addresses(terms, categories=plan.categories, tags=plan.tags)
     plan.people = writers.people_here(known)
+    new: dict[str, User] = {}
     for key, writer in known.items():
         if key in plan.people:
             continue
         if writers.can_let_in(by):
-            plan.people[key] = writers.let_in(writer, by=by)
+            # Two names with one address are one person.
+            address = writers.address_of(writer)
+            if address not in new:
+                new[address] = writers.let_in(writer, by=by)
+            plan.people[key] = new[address]
         else:
             plan.people[key] = by
             note(
@@ -240,6 +245,8 @@ def _make(
         article=article, number=1, saved_at=article.updated_at, saved_by=article.author, **words
     )
     searching.index_article(article=article)
+    if article.is_published:
+        subscribing.keep_quiet_about(article=article)
     image = plan.site.whole(plan.source.attachments.get(record.image_url, record.image_url))
     MovedArticle.objects.create(
         system=move.system,

@@ -17,10 +17,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
-from tenant_apps.articles import tasks, writing
+from tenant_apps.articles import publishing, tasks, writing
 from tenant_apps.articles.errors import MoveNotReady
 from tenant_apps.articles.models import (
-    Announcement,
     Article,
     Category,
     Comment,
@@ -33,6 +32,7 @@ from tenant_apps.articles.models import (
     MoveState,
     OldAddress,
     State,
+    Subscriber,
     Tag,
     Visibility,
 )
@@ -80,7 +80,13 @@ def ghost(**tables: Any) -> bytes:
     return json.dumps({"db": [{"meta": {}, "data": tables}]}).encode()
 
 
-def begin(content: bytes, by: User, *, name: str = "old.xml", with_pictures: bool = False) -> Move:
+def begin(
+    content: bytes,
+    by: User,
+    *,
+    name: str = "old.xml",
+    with_pictures: bool = False,
+) -> Move:
     return moves.begin_move(
         file=io.BytesIO(content),
         file_name=name,
@@ -150,6 +156,15 @@ def test_file_is_looked_through_and_nothing_is_made(
     assert sorted(whats) == ["comment", "comment", "in the text", "page", "post"]
     assert before == (User.objects.count(), Category.objects.count(), Tag.objects.count())
     assert not Article.objects.exists()
+
+
+def test_gallery_whose_pictures_stand_behind_it_in_the_file_is_whole(take: Taker) -> None:
+    more = "<wp:attachment_url>https://old.example/jug.jpg</wp:attachment_url>"
+    attachment = post(9, kind="attachment", more=more)
+    move = take(wordpress(post(1, text='[gallery ids="9"]'), attachment))
+    assert list(move.left_out.filter(what="in the text")) == []
+    assert move.report["pictures"] == 1
+    assert Article.objects.get().body == "![](https://old.example/jug.jpg)"
 
 
 @pytest.mark.parametrize(
@@ -259,9 +274,38 @@ def test_writer_without_an_address_gets_one_that_nobody_has(take: Taker) -> None
     assert Article.objects.get().author.email == "zoe@moved.invalid"
 
 
-def test_subscribers_are_not_told(take: Taker) -> None:
-    take(wordpress(POST, post(8)))
-    assert not Announcement.objects.exists()
+def test_writers_with_one_address_are_one_person(take: Taker) -> None:
+    head = "".join(
+        f"<wp:author><wp:author_login>{login}</wp:author_login>"
+        f"<wp:author_email>desk@old.example</wp:author_email>"
+        f"<wp:author_display_name>{login}</wp:author_display_name></wp:author>"
+        for login in ("one", "two")
+    )
+    content = wordpress(post(1, writer="one"), post(2, writer="two"), head=head)
+    assert take(content).state == MoveState.DONE
+    assert {article.author.email for article in Article.objects.all()} == {"desk@old.example"}
+    # They are here by now: found by each of their names.
+    assert take(wordpress(post(3, writer="one"), post(4, writer="two"), head=head)).state == "done"
+    assert {article.author.email for article in Article.objects.all()} == {"desk@old.example"}
+    assert Article.objects.count() == 4
+
+
+def test_subscribers_are_not_told_and_not_when_it_comes_back_from_the_archive(
+    take: Taker, acme_people: People, django_capture_on_commit_callbacks: Any, mailoutbox: list[Any]
+) -> None:
+    Subscriber.objects.create(email="rae@example.com", confirmed_at=timezone.now(), sender="x")
+    take(wordpress(post(1), post(2, status="draft")))
+    article = Article.objects.get(slug="post-1")
+    with django_capture_on_commit_callbacks(execute=True):
+        publishing.archive_article(article=article, by=acme_people["owner"])
+        publishing.publish_article(article=article, by=acme_people["owner"])
+    assert mailoutbox == []
+    # A draft is read here for the first time.
+    with django_capture_on_commit_callbacks(execute=True):
+        publishing.publish_article(
+            article=Article.objects.get(slug="post-2"), by=acme_people["owner"]
+        )
+    assert [mail.to for mail in mailoutbox] == [["rae@example.com"]]
 
 
 def test_states_and_dates_are_as_they_were(take: Taker) -> None:
@@ -398,6 +442,37 @@ def test_worker_that_was_killed_leaves_whole_articles_and_the_next_goes_on(
     assert Article.objects.count() == MovedArticle.objects.count() == 5
 
 
+def test_what_is_noted_of_an_article_outlives_the_worker_and_is_noted_once(
+    in_acme: TenantRef,
+    acme_people: People,
+    tasks_at_once: None,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_article(acme_people["author"], "Post 1")
+    with django_capture_on_commit_callbacks(execute=True):
+        move = begin(wordpress(post(1), post(2)), acme_people["editor"])
+    move.refresh_from_db()
+    moves.request_take(move=move, by=acme_people["editor"])
+    whole = Comment.objects.bulk_create
+    asked = iter(range(10))
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        if next(asked) == 1:
+            raise SystemExit
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(Comment.objects, "bulk_create", killed)
+    with pytest.raises(SystemExit):
+        moves.take_move(move=Move.objects.get(pk=move.pk))
+    monkeypatch.undo()
+    with django_capture_on_commit_callbacks(execute=True):
+        moves.take_move(move=Move.objects.get(pk=move.pk))
+    move.refresh_from_db()
+    assert [left.what for left in move.left_out.all()] == ["writer", "address"]
+    assert move.report["left_out"] == 2
+
+
 def test_two_workers_at_once_make_each_article_once(
     take: Taker, acme_people: People, django_capture_on_commit_callbacks: Any
 ) -> None:
@@ -495,6 +570,8 @@ def test_normal_address(address: str, normal: str) -> None:
         "/2020/01/a-post",
         "/2020/01/a-post/?utm_source=x",
         "/?p=7",
+        "/?p=7&utm_source=x",
+        "/?utm_source=x&p=7",
     ],
 )
 def test_old_address_leads_to_the_article(take: Taker, as_role: LoggedIn, address: str) -> None:
@@ -666,6 +743,19 @@ def test_fetching_goes_on_where_it_was_broken_off(take: Taker, gallery: str) -> 
     assert moves.fetch_pictures(move=move, allow=anyone, seconds=0) is False
     assert Gallery.asked == ["/jug.jpg"]
     assert move.report["looked_at"] == 3
+
+
+def test_each_picture_is_a_sign_of_life(take: Taker, gallery: str) -> None:
+    """One article with many slow pictures must not look as if its worker were lost."""
+    move = with_pictures(take, post(1, text=f'<img src="{gallery}/jug.jpg">'))
+    before = timezone.now()
+
+    def much_later(address: Address) -> bool:
+        Move.objects.update(worked_at=before - timedelta(hours=1))
+        return True
+
+    moves.fetch_pictures(move=move, allow=much_later)
+    assert Move.objects.get().worked_at >= before
 
 
 def test_words_that_were_changed_meanwhile_are_kept(
