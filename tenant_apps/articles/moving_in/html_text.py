@@ -92,7 +92,8 @@ def convert_html(
     except RecursionError:
         # The library goes down element by element; no text that is read is nested so deep.
         losses["It is nested too deep to be read as it was: its words alone are taken."] = None
-        markdown = converter.escape(plain_text(text), set())
+        library: Any = converter
+        markdown = library.escape(plain_text(text), set())
     return Converted(_tidy(markdown), tuple(losses))
 
 

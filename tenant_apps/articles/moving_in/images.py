@@ -37,6 +37,7 @@ _SHOWN = re.compile(
     r"\((?:<(?P<bracketed>https?://[^<>\n]*)>|(?P<bare>https?://[^\s()<>]+))"
     r"(?P<title>\s\"[^\"\n]*\")?\)"
 )
+_HOMELESS = re.compile(r"!\[(?:[^\]\\]|\\.)*\]\(<?(/[^/\s)>][^\s)>]*)")
 
 
 @dataclass(slots=True)
@@ -157,6 +158,11 @@ def bring_all(fetcher: Fetcher, rows: "list[MovedArticle]", *, seconds: float) -
 def count_shown(markdown: str) -> int:
     """How many pictures of other sites a text shows."""
     return len({_address(match) for match in _SHOWN.finditer(markdown)})
+
+
+def count_homeless(markdown: str) -> int:
+    """How many pictures a text shows by a path alone."""
+    return len(set(_HOMELESS.findall(markdown)))
 
 
 def _address(match: "re.Match[str]") -> str:

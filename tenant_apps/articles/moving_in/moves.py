@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import IO, Any, BinaryIO, Final
+from urllib.parse import urlsplit
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.files.storage import default_storage
@@ -18,10 +19,11 @@ from django.utils import timezone
 from shared_apps.tenants.stored_files import open_file, write_file
 from tenant_apps import outbound
 from tenant_apps.activity import trail
-from tenant_apps.articles.errors import MoveNotReady
+from tenant_apps.articles.errors import MoveNotReady, SiteInvalid
 from tenant_apps.articles.models import LeftOut, Move, MovedArticle, MoveState, System
 from tenant_apps.articles.models.moving import WORKING
 from tenant_apps.articles.moving_in import images, taking, writers
+from tenant_apps.articles.moving_in.addresses import Site
 from tenant_apps.articles.moving_in.ghost_file import read_ghost_file
 from tenant_apps.articles.moving_in.html_text import convert_html
 from tenant_apps.articles.moving_in.records import ArticleRecord, FileInvalid, SourceFile
@@ -32,6 +34,7 @@ from tenant_apps.users.models import User
 MAX_BYTES: Final = 200 * 1024 * 1024
 # Nobody reads more; how many there are is in the report all the same.
 MAX_LEFT_OUT: Final = 20_000
+_SITE_LENGTH: Final = 200
 _BEGINNING: Final = 4_096
 _TOLD_EVERY: Final = 20
 _ARTICLES_AT_A_TIME: Final = 200
@@ -49,7 +52,15 @@ _HOW_TO: Final = (
 )
 
 
-def begin_move(*, file: BinaryIO, file_name: str, size: int, with_pictures: bool, by: User) -> Move:
+def begin_move(
+    *,
+    file: BinaryIO,
+    file_name: str,
+    size: int,
+    with_pictures: bool,
+    by: User,
+    site_address: str = "",
+) -> Move:
     """Keep a file of another system, and have it looked through once this transaction is committed.
 
     What can be seen in its beginning is refused at once.
@@ -58,13 +69,17 @@ def begin_move(*, file: BinaryIO, file_name: str, size: int, with_pictures: bool
         file: as it came, at its beginning.
         size: in bytes.
         with_pictures: whether pictures are to be fetched from where they are.
+        site_address: of the site before, by http or https; Ghost's file does not have it, and another
+            system's own word counts.
     Raises:
         NotAllowed: `by` may not move articles in.
         FileInvalid: it is no such file, or too large.
+        SiteInvalid: there can be no site at this address.
     """
     from tenant_apps.articles.tasks import check_move as check_move_task
 
     require_move_in(by)
+    site = _site_at(site_address)
     if size > MAX_BYTES:
         raise FileInvalid(
             f"The file has {size / 1_048_576:.0f} MB; {MAX_BYTES // 1_048_576} MB is the most that is "
@@ -84,11 +99,30 @@ def begin_move(*, file: BinaryIO, file_name: str, size: int, with_pictures: bool
             file_bytes=size,
             stored=stored,
             with_pictures=with_pictures,
+            site_address=site,
             created_by=by,
         )
         write_file(stored, file)
         check_move_task.delay_on_commit(str(move.pk))
     return move
+
+
+def _site_at(address: str) -> str:
+    """Scheme and host of an address: that is what links and pictures are put behind."""
+    if not address:
+        return ""
+    try:
+        parts = urlsplit(address)
+        is_site = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        is_site = False
+    site = f"{parts.scheme}://{parts.netloc}" if is_site else ""
+    if not site or len(site) > _SITE_LENGTH:
+        raise SiteInvalid(
+            "There is no site at this address. One begins with https:// or http://, and its name "
+            "follows."
+        )
+    return site
 
 
 def system_of(beginning: bytes) -> System:
@@ -125,7 +159,7 @@ def check_move(*, move: Move) -> Move:
         notes = _Notes(move)
         # Read once before: pictures may stand behind the articles that show them.
         attachments = _attachments(move)
-        source = SourceFile(system=move.system)
+        source = _source_of(move)
         counts: Counter[str] = Counter()
         names: dict[str, set[str]] = {"categories": set(), "tags": set()}
         known: dict[str, Any] = {}
@@ -133,7 +167,14 @@ def check_move(*, move: Move) -> Move:
             _count(record, counts, names)
             writer = taking.writer_of(record, source)
             known.setdefault(writer.key, writer)
-            converted = convert_html(record.html, is_plain=record.is_plain, attachments=attachments)
+            converted = convert_html(
+                record.html,
+                is_plain=record.is_plain,
+                attachments=attachments,
+                lead_on=Site(source.address).whole,
+            )
+            if not source.address:
+                _note_homeless_pictures(record, converted.markdown, notes)
             counts["pictures"] += images.count_shown(converted.markdown) + bool(record.image_url)
             for loss in converted.losses:
                 notes.note("in the text", taking.title_of(record), loss)
@@ -142,7 +183,8 @@ def check_move(*, move: Move) -> Move:
             notes.note(left.what, left.title, left.why)
         if not counts["articles"]:
             raise FileInvalid("There are no articles in this file.")
-        move.site = source.address[:200]
+        # Ghost's keys are UUIDs, which mean something everywhere, wherever the site is said to be.
+        move.site = "" if move.system == System.GHOST else source.address[:_SITE_LENGTH]
         moved = MovedArticle.objects.filter(system=move.system, site=move.site)
         people = writers.people_here(known)
         move.report = {
@@ -209,15 +251,15 @@ def take_move(*, move: Move) -> Move:
     with _ending(move):
         by = _whoever_answers(move)
         notes = _Notes(move, at_once=True)
-        source = SourceFile(system=move.system)
+        source = _source_of(move)
         plan = taking.read_plan(_records(move, source), source, system=move.system, site=move.site)
         with transaction.atomic():
-            again = SourceFile(system=move.system)
+            again = _source_of(move)
             known = move.left_out.filter(what="writer").exists()
             note = _say_nothing if known else notes.note  # the worker before said it
             taking.make_places(plan, _records(move, again), by=by, note=note)
         done = made = 0
-        for record in _records(move, SourceFile(system=move.system)):
+        for record in _records(move, _source_of(move)):
             made += taking.take_article(record, plan, move=move, by=by, note=notes.note) is not None
             done += 1
             if done % _TOLD_EVERY == 0:
@@ -345,8 +387,14 @@ def _records(move: Move, source: SourceFile) -> Iterator[ArticleRecord]:
         yield from _READERS[move.system](file, source)
 
 
+def _source_of(move: Move) -> SourceFile:
+    # WordPress's file says itself where its site is, and knows better.
+    address = move.site_address if move.system == System.GHOST else ""
+    return SourceFile(system=move.system, address=address)
+
+
 def _attachments(move: Move) -> dict[str, str]:
-    source = SourceFile(system=move.system)
+    source = _source_of(move)
     for _ in _records(move, source):
         pass
     return source.attachments
@@ -370,6 +418,18 @@ def _note_state(record: ArticleRecord, notes: _Notes) -> None:
     if len(record.categories) > 1:
         notes.note(
             "categories", title, "Stands in the first of its categories; the others become tags."
+        )
+
+
+def _note_homeless_pictures(record: ArticleRecord, markdown: str, notes: _Notes) -> None:
+    """Pictures of which the file says a path alone, where nobody says which site's it is."""
+    homeless = images.count_homeless(markdown) + record.image_url.startswith("/")
+    if homeless:
+        notes.note(
+            "picture",
+            taking.title_of(record),
+            f"The file does not say where {homeless} of its pictures are: they will not be shown. Send "
+            "the file again with the address of the site.",
         )
 
 

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from tenant_apps.articles import permissions
-from tenant_apps.articles.errors import MoveNotReady
+from tenant_apps.articles.errors import MoveNotReady, SiteInvalid
 from tenant_apps.articles.forms import MoveForm
 from tenant_apps.articles.models import Move
 from tenant_apps.articles.moving_in import moves
@@ -43,10 +43,13 @@ def move_in(request: HttpRequest) -> HttpResponse:
                 file_name=sent.name or "export",
                 size=sent.size or 0,
                 with_pictures=form.cleaned_data["with_pictures"],
+                site_address=form.cleaned_data["site_address"],
                 by=user,
             )
         except FileInvalid as error:
             form.add_error("file", str(error))
+        except SiteInvalid as error:
+            form.add_error("site_address", str(error))
         else:
             return redirect(found)
     earlier = Paginator(Move.objects.select_related("created_by"), MOVES_PER_PAGE)

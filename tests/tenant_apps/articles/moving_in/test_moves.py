@@ -18,7 +18,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.articles import publishing, tasks, writing
-from tenant_apps.articles.errors import MoveNotReady
+from tenant_apps.articles.errors import MoveNotReady, SiteInvalid
 from tenant_apps.articles.models import (
     Article,
     Category,
@@ -86,12 +86,14 @@ def begin(
     *,
     name: str = "old.xml",
     with_pictures: bool = False,
+    site_address: str = "",
 ) -> Move:
     return moves.begin_move(
         file=io.BytesIO(content),
         file_name=name,
         size=len(content),
         with_pictures=with_pictures,
+        site_address=site_address,
         by=by,
     )
 
@@ -376,6 +378,51 @@ def test_ghost_articles_come_too(take: Taker) -> None:
     assert (move.system, move.report["taken"]) == ("ghost", 2)
     assert Article.objects.get(slug="a-post").author.full_name == "Ann"
     assert Article.objects.get(slug="second").visibility == Visibility.MEMBERS
+
+
+GHOST_WITH_PICTURES = {
+    **GHOST_POST,
+    "html": '<p><a href="__GHOST_URL__/second/">on</a></p>'
+    '<img src="__GHOST_URL__/content/images/jug.jpg">',
+    "feature_image": "__GHOST_URL__/content/images/cover.jpg",
+}
+
+
+def test_pictures_of_ghost_lead_to_the_site_that_was_named(take: Taker) -> None:
+    second = {**GHOST_POST, "uuid": "u-2", "slug": "second"}
+    content = ghost(posts=[GHOST_WITH_PICTURES, second])
+    move = take(content, name="old.json", site_address="https://ghost.example/")
+    assert not move.left_out.filter(what="picture").exists()
+    article = Article.objects.get(slug="a-post")
+    assert article.body == (
+        "[on](/articles/second/)\n\n![](https://ghost.example/content/images/jug.jpg)"
+    )
+    cover = MovedArticle.objects.get(article=article).image_url
+    assert cover == "https://ghost.example/content/images/cover.jpg"
+    # The same articles, wherever the site is said to be.
+    again = take(content, name="old.json", site_address="https://www.ghost.example")
+    assert again.report["taken"] == 0
+    assert take(content, name="old.json").report["taken"] == 0
+
+
+def test_pictures_of_ghost_that_nobody_says_the_place_of_are_named(take: Taker) -> None:
+    move = take(ghost(posts=[GHOST_WITH_PICTURES]), name="old.json")
+    left = move.left_out.get(what="picture")
+    assert left.title == "A post"
+    assert left.why.startswith("The file does not say where 2 of its pictures are")
+
+
+def test_site_that_is_no_site_is_refused(in_acme: TenantRef, acme_people: People) -> None:
+    for address in (
+        "ftp://old.example",
+        "old.example",
+        "https://",
+        "https://[",
+        "https://" + "x" * 200,
+    ):
+        with pytest.raises(SiteInvalid, match="begins with https://"):
+            begin(ghost(posts=[GHOST_POST]), acme_people["owner"], site_address=address)
+    assert not Move.objects.exists()
 
 
 def test_same_file_again_makes_nothing_twice(take: Taker) -> None:
@@ -835,6 +882,22 @@ def test_page_says_at_the_field_what_is_wrong(
     response = as_role("editor").post("/desk/move-in/", data)
     assert response.status_code == 422
     assert sentence in response.content.decode()
+
+
+def test_page_takes_the_address_of_a_ghost_site(acme: TenantRef, as_role: LoggedIn) -> None:
+    client = as_role("editor")
+    file = ghost(posts=[GHOST_POST])
+
+    def sent(address: str) -> Any:
+        data = {"file": SimpleUploadedFile("x.json", file), "site_address": address}
+        return client.post("/desk/move-in/", data)
+
+    refused = sent("ftp://old.example")
+    assert refused.status_code == 422
+    assert 'id="id_site_address_error"' in refused.content.decode()
+    assert sent("old.example/blog").status_code == 302
+    with context.run_in(acme):
+        assert Move.objects.get().site_address == "https://old.example"
 
 
 def test_formula_in_a_title_is_not_run_by_a_spreadsheet(acme: TenantRef, as_role: LoggedIn) -> None:
