@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import IO, Any, BinaryIO, Final
+from typing import IO, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -26,7 +26,12 @@ from tenant_apps.articles.moving_in import images, taking, writers
 from tenant_apps.articles.moving_in.addresses import Site
 from tenant_apps.articles.moving_in.ghost_file import read_ghost_file
 from tenant_apps.articles.moving_in.html_text import convert_html
-from tenant_apps.articles.moving_in.records import ArticleRecord, FileInvalid, SourceFile
+from tenant_apps.articles.moving_in.records import (
+    ArticleRecord,
+    FileInvalid,
+    SourceFile,
+    WriterRecord,
+)
 from tenant_apps.articles.moving_in.wordpress_file import read_wordpress_file
 from tenant_apps.articles.permissions import can_move_in, require_move_in
 from tenant_apps.users.models import User
@@ -162,9 +167,11 @@ def check_move(*, move: Move) -> Move:
         source = _source_of(move)
         counts: Counter[str] = Counter()
         names: dict[str, set[str]] = {"categories": set(), "tags": set()}
-        known: dict[str, Any] = {}
+        known: dict[str, WriterRecord] = {}
+        keys: set[str] = set()
         for record in _records(move, source):
             _count(record, counts, names)
+            keys.add(taking.key_of(record))
             writer = taking.writer_of(record, source)
             known.setdefault(writer.key, writer)
             converted = convert_html(
@@ -191,7 +198,7 @@ def check_move(*, move: Move) -> Move:
             **counts,
             **{name: len(found) for name, found in names.items()},
             "title": source.title[:200],
-            "already": moved.count(),
+            "already": len(keys.intersection(moved.values_list("key", flat=True))),
             "writers": [
                 {"name": writer.name or key, "here": str(people[key]) if key in people else ""}
                 for key, writer in list(known.items())[:100]
@@ -403,7 +410,7 @@ def _attachments(move: Move) -> dict[str, str]:
 def _count(record: ArticleRecord, counts: "Counter[str]", names: dict[str, set[str]]) -> None:
     counts["articles"] += 1
     counts["pages"] += record.is_page
-    counts[record.state] += 1
+    counts[taking.state_of(record)] += 1
     counts["comments"] += len(record.comments)
     names["categories"].update(term.slug for term in record.categories)
     names["tags"].update(term.slug for term in record.tags)

@@ -273,24 +273,32 @@ def _make(
     return article
 
 
-def _dates_of(record: ArticleRecord, *, by: User) -> dict[str, object]:
-    """State and dates as they were. What was scheduled for a time that has passed is published, as it
-    would be there."""
+def state_of(record: ArticleRecord) -> State:
+    """The state that it has here. What was scheduled for a time that has passed is published, as it would
+    be there; what needed a password is a draft."""
+    if record.needs_password or record.state not in {PUBLISHED, SCHEDULED}:
+        return State.DRAFT
     now = timezone.now()
+    at = record.published_at or record.created_at or now
+    is_ahead = record.state == SCHEDULED and at > now
+    return State.SCHEDULED if is_ahead else State.PUBLISHED
+
+
+def _dates_of(record: ArticleRecord, *, by: User) -> dict[str, object]:
+    """State and dates as they were."""
+    now = timezone.now()
+    state = state_of(record)
     created = record.created_at or record.published_at or now
     dates: dict[str, object] = {
         "created_at": created,
         "updated_at": record.updated_at or record.published_at or created,
     }
     at = record.published_at or created
-    if record.needs_password:
-        return {**dates, "state": State.DRAFT}
-    if record.state == SCHEDULED and at > now:
-        return {**dates, "state": State.SCHEDULED, "scheduled_for": at, "scheduled_by": by}
-    if record.state in {PUBLISHED, SCHEDULED}:
-        at = min(at, now)
-        return {**dates, "state": State.PUBLISHED, "published_at": at, "published_by": by}
-    return {**dates, "state": State.DRAFT}
+    if state == State.SCHEDULED:
+        dates |= {"scheduled_for": at, "scheduled_by": by}
+    if state == State.PUBLISHED:
+        dates |= {"published_at": min(at, now), "published_by": by}
+    return {**dates, "state": state}
 
 
 def _category_of(record: ArticleRecord, plan: Plan) -> Category | None:

@@ -160,6 +160,38 @@ def test_file_is_looked_through_and_nothing_is_made(
     assert not Article.objects.exists()
 
 
+def test_what_is_said_before_is_what_becomes_of_it(take: Taker) -> None:
+    secret = "<wp:post_password>secret</wp:post_password>"
+    move = take(wordpress(post(1, more=secret), post(2, status="future"), post(3)))
+    said = {state: move.report.get(state, 0) for state in ("published", "scheduled", "draft")}
+    assert said == {"published": 2, "scheduled": 0, "draft": 1}
+    became = list(Article.objects.values_list("state", flat=True))
+    assert {state: became.count(state) for state in said} == said
+    # Of the file that comes now, not of the site.
+    assert take(wordpress(post(3), post(4))).report["already"] == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [("owner", "becomes somebody who can't log in"), ("editor", "stand under your name")],
+)
+def test_page_says_what_becomes_of_a_writer(
+    acme: TenantRef,
+    as_role: LoggedIn,
+    tasks_at_once: None,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    role: str,
+    words: str,
+) -> None:
+    client = as_role(role)
+    with django_capture_on_commit_callbacks(execute=True):
+        file = SimpleUploadedFile("old.xml", wordpress(POST))
+        sent = client.post("/desk/move-in/", {"file": file})
+    page = client.get(sent["Location"]).content.decode()
+    assert "Ina Calder" in page
+    assert words in page
+
+
 def test_gallery_whose_pictures_stand_behind_it_in_the_file_is_whole(take: Taker) -> None:
     more = "<wp:attachment_url>https://old.example/jug.jpg</wp:attachment_url>"
     attachment = post(9, kind="attachment", more=more)
