@@ -138,7 +138,11 @@ def _begin(endpoint_id: UUID) -> bool:
     free = WebhookEndpoint.objects.filter(_is_free(now), pk=endpoint_id)
     with transaction.atomic():
         # Whoever finds it locked leaves it to the one who has it.
-        key = free.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True).first()
+        key = (
+            free.select_for_update(skip_locked=True, no_key=True)
+            .values_list("pk", flat=True)
+            .first()
+        )
         if key is None:
             return False
         WebhookEndpoint.objects.filter(pk=key).update(busy_until=now + _CLAIM)

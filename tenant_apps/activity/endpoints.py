@@ -161,9 +161,7 @@ def switch_off(*, endpoint: WebhookEndpoint, by: AbstractBaseUser) -> WebhookEnd
     return _switch_off(endpoint, reason=WebhookEndpoint.OffReason.BY_HAND, by=by)
 
 
-def give_up_on(
-    *, endpoint: WebhookEndpoint, reason: WebhookEndpoint.OffReason
-) -> WebhookEndpoint:
+def give_up_on(*, endpoint: WebhookEndpoint, reason: WebhookEndpoint.OffReason) -> WebhookEndpoint:
     """As switch_off, where the platform itself does it."""
     return _switch_off(endpoint, reason=reason, by=None)
 

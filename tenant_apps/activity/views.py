@@ -99,7 +99,9 @@ def send_test(request: HttpRequest, pk: UUID) -> HttpResponse:
     endpoint = _endpoint(pk)
     with _told(request):
         webhooks.send_test_event(endpoint=endpoint, by=_person(request))
-        messages.success(request, "A test event is on its way. Load the page again to see it arrive.")
+        messages.success(
+            request, "A test event is on its way. Load the page again to see it arrive."
+        )
     return redirect(endpoint)
 
 

@@ -145,7 +145,11 @@ def _write(
             [WebhookEvent(type=event_type, data=trail.as_json(data)) for data in told], _BATCH
         )
         deliveries = WebhookDelivery.objects.bulk_create(
-            [WebhookDelivery(event=event, endpoint_id=key) for event in events for key in endpoints],
+            [
+                WebhookDelivery(event=event, endpoint_id=key)
+                for event in events
+                for key in endpoints
+            ],
             _BATCH,
         )
         for key in endpoints:

@@ -120,9 +120,7 @@ def test_endpoints_are_counted(
         make_endpoint()
 
 
-def test_switching_off_and_on_says_who(
-    make_endpoint: EndpointMaker, acme_people: People
-) -> None:
+def test_switching_off_and_on_says_who(make_endpoint: EndpointMaker, acme_people: People) -> None:
     endpoint, _ = make_endpoint()
     webhooks.send_test_event(endpoint=endpoint, by=acme_people["owner"])
     for _ in range(2):
