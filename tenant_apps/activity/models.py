@@ -112,6 +112,9 @@ class WebhookEndpoint(models.Model):
     def __str__(self) -> str:
         return self.description or self.url
 
+    def get_absolute_url(self) -> str:
+        return reverse("activity:webhook", args=[self.pk])
+
     @property
     def is_on(self) -> bool:
         return self.switched_off_at is None
@@ -121,9 +124,6 @@ class WebhookEndpoint(models.Model):
         if not self.is_on:
             return "off"
         return "failing" if self.failing_since else "on"
-
-    def get_absolute_url(self) -> str:
-        return reverse("activity:webhook", args=[self.pk])
 
 
 class WebhookEvent(models.Model):

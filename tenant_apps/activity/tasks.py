@@ -15,7 +15,7 @@ def send_webhooks(endpoint_id: str) -> int:
     cache.delete(webhooks.awake_key(key))
     turn = deliveries.deliver_due(endpoint_id=key)
     if turn.next_in is not None:
-        send_webhooks.apply_async([endpoint_id], countdown=turn.next_in.total_seconds())
+        send_webhooks.apply_async((endpoint_id,), countdown=turn.next_in.total_seconds())
     return turn.sent
 
 
