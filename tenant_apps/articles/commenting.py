@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from shared_apps.tenants.context import require_tenant
-from tenant_apps.activity import trail
+from tenant_apps.activity import trail, webhooks
 from tenant_apps.articles.errors import (
     CommentRefused,
     FormTooFast,
@@ -117,6 +117,7 @@ def make_comment(
             state=CommentState.APPROVED if user and is_member(user) else CommentState.PENDING,
         )
         trail.record(verb="comment.made", subject=comment, actor=user)
+        webhooks.announce("comment.posted", comment)
     return comment
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from tenant_apps.activity import trail
+from tenant_apps.activity import trail, webhooks
 from tenant_apps.products import stock, stock_alerts
 from tenant_apps.products.descriptions import clean_description
 from tenant_apps.products.errors import (
@@ -68,6 +68,7 @@ def add_product(*, product: Product, by: User) -> Product:
         trail.record(
             verb="product.added", subject=product, actor=by, after={"title": product.title}
         )
+        webhooks.announce("product.created", product)
     return product
 
 
@@ -99,6 +100,7 @@ def change_product(*, product: Product, changes: Mapping[str, Any], by: User) ->
             before={name: _brief(getattr(row, name)) for name in fields},
             after={name: _brief(values[name]) for name in fields},
         )
+        webhooks.announce("product.updated", product)
     return product
 
 
@@ -154,6 +156,7 @@ def change_parts(
         product.updated_at = timezone.now()
         product.save(update_fields=["updated_at"])
         trail.record(verb="product.changed", subject=product, actor=by, before=before, after=after)
+        webhooks.announce("product.updated", product)
     return product
 
 
@@ -276,6 +279,7 @@ def change_prices(*, product: Product, percent: Decimal, by: User) -> Product:
             before=before,
             after={str(variant): variant.price_minor for variant in variants},
         )
+        webhooks.announce("product.updated", product)
     return product
 
 
@@ -286,6 +290,7 @@ def delete_product(*, product: Product, by: User) -> None:
         trail.record(
             verb="product.deleted", subject=product, actor=by, before={"title": product.title}
         )
+        webhooks.announce("product.deleted", product)
         product.delete()
 
 
@@ -548,6 +553,7 @@ def _step(
         trail.record(
             verb=verb, subject=product, actor=by, before={"state": before}, after={"state": to}
         )
+        webhooks.announce(verb, product)
     return product
 
 

@@ -1,6 +1,7 @@
 from django.urls import path, re_path
 from rest_framework.routers import SimpleRouter
 
+from tenant_apps.activity import api as activity
 from tenant_apps.api.doors import with_manners
 from tenant_apps.api.views import Document, not_found, show_document
 from tenant_apps.articles import api as articles
@@ -23,6 +24,12 @@ router.register("me/tokens", users.MyTokens, basename="my-token")
 router.register("people", users.PeopleViewSet, basename="person")
 router.register("invitations", users.InvitationViewSet, basename="invitation")
 router.register("roles", users.RoleViewSet, basename="role")
+router.register("webhooks", activity.WebhookViewSet, basename="webhook")
+router.register(
+    "webhooks/<uuid:endpoint_id>/deliveries",
+    activity.DeliveryViewSet,
+    basename="webhook-delivery",
+)
 urlpatterns = [
     *with_manners(
         [

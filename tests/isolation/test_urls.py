@@ -32,7 +32,7 @@ from django.utils import timezone
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
-from tenant_apps.activity.models import Entry
+from tenant_apps.activity.models import Entry, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from tenant_apps.api.models import KeptAnswer
 from tenant_apps.articles import publishing, subscribing, writing
 from tenant_apps.articles.models import Article, Comment, Move, OldAddress, Picture, Subscriber
@@ -181,6 +181,14 @@ def _plant(globex: TenantRef) -> None:
                                      data={"name": SECRET, "credential": credential})  # fmt: skip
         Entry.objects.create(id=NUMBER, verb="planted", object_type="x", object_id="1",
                              object_label=SECRET)  # fmt: skip
+        event = WebhookEvent.objects.create(type="stock.low", data={"note": SECRET})
+        endpoint = WebhookEndpoint.objects.create(
+            url=f"https://{SECRET}.example/",
+            description=SECRET,
+            event_types=["stock.low"],
+            secret="x",
+        )
+        WebhookDelivery.objects.create(endpoint=endpoint, event=event, failure=SECRET)
         take_out = TakeOut.objects.create(
             state=TakeOutState.READY,
             requested_by=owner,
@@ -227,6 +235,10 @@ def _pk(route: str) -> str:
         ("products/import/", ImportRun),
         ("account/2fa/webauthn/keys/", Authenticator),
         ("account/devices/", SignIn),
+        ("account/webhooks/deliveries/", WebhookDelivery),
+        ("account/webhooks/", WebhookEndpoint),
+        ("api/v1/webhooks/<uuid:endpoint_id>/", WebhookDelivery),
+        ("api/v1/webhooks/", WebhookEndpoint),
         ("account/tokens/", ApiToken),
         ("api/v1/me/sign-ins/", SignIn),
         ("api/v1/me/tokens/", ApiToken),
@@ -267,6 +279,7 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "slug": (_slug, "nobodys"),
     "number": (lambda route: "1", "1"),
     "handle": (lambda route: SECRET, "nobodys"),
+    "endpoint_id": (lambda route: _key_of(WebhookEndpoint), NOBODYS_UUID),
     "variant_id": (lambda route: _key_of(ProductVariant), NOBODYS_UUID),
     "token": (_token, "nobodys"),
     "name": (_name, "archive"),
