@@ -27,5 +27,5 @@ if settings.DEBUG:
 
 handler400 = "shared_apps.domains.status_pages.bad_request"
 handler403 = "shared_apps.domains.status_pages.permission_denied"
-handler404 = "shared_apps.domains.status_pages.page_not_found"
+handler404 = "config.not_found.page_of_the_site_before"
 handler500 = "shared_apps.domains.status_pages.server_error"

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import models
 
+from tenant_apps.activity.generation import end_generation
 from tenant_apps.activity.models import Entry
 
 _ip_address: ContextVar[str | None] = ContextVar("activity_ip_address", default=None)
@@ -32,7 +33,7 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> Entry:
-    """Write one line of the trail, in the caller's transaction.
+    """Write one line of the trail, in the caller's transaction. Its commit ends the generation.
 
     Args:
         verb: `<noun>.<past participle>`, such as `article.published`.
@@ -41,6 +42,7 @@ def record(
         to text.
     Runs in: the tenant's schema.
     """
+    end_generation()
     return Entry.objects.create(**_columns(verb, subject, actor, before, after))
 
 
@@ -48,6 +50,7 @@ def record_many(
     *, verb: str, subjects: Iterable[models.Model], actor: AbstractBaseUser | None
 ) -> list[Entry]:
     """Write one line for each object, in one statement."""
+    end_generation()
     return Entry.objects.bulk_create(
         [Entry(**_columns(verb, subject, actor, None, None)) for subject in subjects]
     )

@@ -60,3 +60,7 @@ class TooManySubscriptions(ArticleError):
 
 class PictureRefused(ArticleError):
     """A file is no picture that may be let in."""
+
+
+class MoveNotReady(ArticleError):
+    """A file of another system can't be taken over now."""

@@ -9,6 +9,7 @@ from tenant_apps.articles.models import (
     Category,
     Comment,
     DailyViews,
+    MovedAddress,
     OldAddress,
     Picture,
     Revision,
@@ -60,6 +61,14 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
         "article-old-addresses",
         OldAddress.objects.order_by("id")
         .values("article_id", "slug", "replaced_at")
+        .iterator(_CHUNK),
+    )
+    yield (
+        "moved-addresses",
+        MovedAddress.objects.order_by("id")
+        .values(
+            *("address", "article_id"), category_slug=F("category__slug"), tag_slug=F("tag__slug")
+        )
         .iterator(_CHUNK),
     )
     yield (

@@ -228,6 +228,25 @@ class PictureForm(forms.Form):
     )
 
 
+class MoveForm(forms.Form):
+    """A file of another system."""
+
+    file = forms.FileField(
+        label="Export file",
+        help_text="WordPress: Tools, Export, All content (.xml). "
+        "Ghost: Settings, Import/Export, Export content (.json). At most 200 MB.",
+        widget=forms.FileInput(attrs={"accept": ".xml,.json,text/xml,application/json"}),
+        allow_empty_file=True,
+        error_messages={"required": "Choose the file that the other system gave you."},
+    )
+    with_pictures = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="Fetch the pictures too",
+        help_text="From where they are now. The site before has to be up for that.",
+    )
+
+
 class ScheduleForm(forms.Form):
     """A day and time of day in a time zone."""
 

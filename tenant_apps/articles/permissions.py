@@ -30,6 +30,11 @@ def readable_by(person: Person) -> ArticleQuerySet:
     return Article.objects.filter(readable_rule(person)).order_by("-published_at", "-id")
 
 
+def audience_of(person: Person) -> str:
+    """All of one audience are shown the same by `readable_rule`: what is kept for one is for each."""
+    return "members" if is_member(person) else "visitors"
+
+
 def is_member(person: Person) -> bool:
     """Whether this person belongs to the workspace, in any role."""
     user = _user(person)
@@ -124,6 +129,20 @@ def can_manage_subscribers(person: Person) -> bool:
 def can_arrange(person: Person) -> bool:
     user = _user(person)
     return user is not None and user.has_perm("articles.manage_categories")
+
+
+def can_move_in(person: Person) -> bool:
+    """Whoever may write, publish and arrange in everybody's name: a move does all of it."""
+    user = _user(person)
+    return user is not None and all(
+        user.has_perm(f"articles.{name}")
+        for name in ("add_article", "change_article", "publish_article", "manage_categories")
+    )
+
+
+def require_move_in(person: Person) -> None:
+    if not can_move_in(person):
+        raise NotAllowed("Your role does not let you move articles in. Ask an editor.")
 
 
 def require_arrange(person: Person) -> None:

@@ -3,10 +3,12 @@
 Two walls: the parser knows no raw HTML, and what it makes goes through an allow-list cleaner.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 
 import nh3
+from django.core.cache import cache
 from django.utils.html import strip_tags
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
@@ -16,6 +18,9 @@ from mdit_py_plugins.footnote import footnote_plugin
 from mdit_py_plugins.tasklists import tasklists_plugin
 
 EXCERPT_CHARACTERS = 200
+# Count it up where render_markdown comes to make something else of a text: what is kept is then old.
+MADE_BY = 1
+_KEPT_SECONDS = 24 * 3600
 
 _TAGS = {
     *(
@@ -79,6 +84,18 @@ def render_markdown(text: str) -> SafeString:
     since the page's title is its h1. Links may lead to http, https and mailto.
     """
     return mark_safe(_clean(_parser.render(text)))  # noqa: S308 (cleaned by the allow-list)
+
+
+def kept_html(text: str) -> SafeString:
+    """As render_markdown, made once a text: it stays in the cache under what the text is."""
+    digest = hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
+    key = f"markdown:{MADE_BY}:{digest}"
+    found: str | None = cache.get(key)
+    if found is None:
+        found = str(render_markdown(text))
+        cache.set(key, found, _KEPT_SECONDS)
+    html: SafeString = mark_safe(found)  # noqa: S308 (what render_markdown made)
+    return html
 
 
 def make_excerpt(text: str) -> str:

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from tenant_apps.activity.generation import Generation
 from tenant_apps.articles.models import (
     Article,
     ArticleQuerySet,
@@ -16,7 +17,13 @@ from tenant_apps.articles.models import (
     State,
     Visibility,
 )
-from tenant_apps.articles.permissions import Person, readable_by, readable_rule, visible_to
+from tenant_apps.articles.permissions import (
+    Person,
+    audience_of,
+    readable_by,
+    readable_rule,
+    visible_to,
+)
 
 # As many tabs as a page can show; the rest is on a page of categories.
 MAX_TABS = 12
@@ -87,15 +94,30 @@ class CategoryTabs:
     are_all: bool
 
 
-def category_tabs(chosen: Category | None, *, person: Person) -> CategoryTabs:
-    """The fullest categories in use, in their order, and the one that is chosen."""
+def category_tabs(
+    chosen: Category | None, *, person: Person, generation: Generation
+) -> CategoryTabs:
+    """The fullest categories in use, in their order, and the one that is chosen.
+
+    Args:
+        generation: asked for before: to count a large workspace's articles takes 40 ms.
+    """
     in_use: Any = categories_in_use(person)
-    found = list(in_use.order_by("-article_count", "id")[: MAX_TABS + 1])
+
+    def count() -> list[tuple[int, str, str, int]]:
+        rows = in_use.order_by("-article_count", "id")
+        return list(rows.values_list("id", "name", "slug", "article_count")[: MAX_TABS + 1])
+
+    found = []
+    for key, name, slug, number in generation.kept(f"articles:tabs:1:{audience_of(person)}", count):
+        category: Any = Category(id=key, name=name, slug=slug)
+        category.article_count = number
+        found.append(category)
     shown = found[:MAX_TABS]
     if chosen is not None and chosen not in shown:
         shown += in_use.filter(pk=chosen.pk)
-    key = operator.attrgetter("name", "id")
-    return CategoryTabs(shown=sorted(shown, key=key), are_all=len(found) <= MAX_TABS)
+    by_name = operator.attrgetter("name", "id")
+    return CategoryTabs(shown=sorted(shown, key=by_name), are_all=len(found) <= MAX_TABS)
 
 
 def with_descendants(category: Category) -> set[int]:

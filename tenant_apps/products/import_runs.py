@@ -13,7 +13,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from tenant_apps.activity import trail
-from tenant_apps.products.csv_files import CsvFile, find_bad_byte, write_row
+from tenant_apps.csv_cells import write_row
+from tenant_apps.products.csv_files import CsvFile, find_bad_byte
 from tenant_apps.products.errors import (
     FileEmpty,
     FileTooLarge,

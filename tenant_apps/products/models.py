@@ -379,6 +379,7 @@ class ProductVariant(models.Model):
         ]
         indexes = [
             models.Index(fields=["sku"], condition=~models.Q(sku=""), name="products_variant_sku"),
+            models.Index(fields=["price_minor", "id"], name="products_variant_price"),
         ]
 
     def __str__(self) -> str:

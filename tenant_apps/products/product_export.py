@@ -1,6 +1,6 @@
 """Products as a CSV file, in either format, line by line: memory does not grow with the catalogue.
 
-What is written here an import reads back unharmed: see `csv_files.guard_cell` for formulas.
+What is written here an import reads back unharmed: see `csv_cells.guard_cell` for formulas.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import CharField, F, Func, QuerySet
 
-from tenant_apps.products.csv_files import write_row
+from tenant_apps.csv_cells import write_row
 from tenant_apps.products.models import Product, ProductImage, ProductVariant, State
 from tenant_apps.products.money import format_number
 from tenant_apps.products.shopify_format import SHOPIFY

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenant_apps.products.csv_files import unguard_cell
+from tenant_apps.csv_cells import unguard_cell
 from tenant_apps.products.descriptions import clean_description
 from tenant_apps.products.errors import WrongHeader
 from tenant_apps.products.models import (

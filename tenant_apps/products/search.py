@@ -13,7 +13,7 @@ from uuid import UUID
 from django.contrib.postgres.lookups import TrigramWordSimilar
 from django.contrib.postgres.search import SearchQuery, SearchRank, TrigramWordSimilarity
 from django.db import connection, models
-from django.db.models import Exists, OuterRef, Q, Subquery, Value
+from django.db.models import Exists, OuterRef, Q, Value
 
 from tenant_apps.products.models import (
     SEARCH_CONFIG,
@@ -24,8 +24,9 @@ from tenant_apps.products.models import (
     short_document,
 )
 
-# As many as are ranked; nobody reads on after so many.
-MOST_FOUND = 1_000
+# As many as are ranked, the newest; what fits more is too common a word for an order to mean anything,
+# and each one's words are parsed anew for it: a thousand take 40 ms.
+MOST_FOUND = 300
 _MOST_WORDS = 10
 _WORD = re.compile(r"\w+")
 # "kettel" and "kettle" are alike to 0.57 (pg_trgm.word_similarity_threshold is 0.6 by default).
@@ -90,11 +91,11 @@ def find_products(products: ProductQuerySet, wishes: Wishes) -> ProductQuerySet:
 
 
 def matching_keys(products: ProductQuerySet, text: str) -> list[UUID]:
-    """The keys of up to a thousand of `products` that the words are found in."""
+    """The keys of up to MOST_FOUND of `products` that the words are found in, the newest made."""
     words = _WORD.findall(text)[:_MOST_WORDS]
     if not words:
         return []
-    plain = products.order_by()
+    plain = products.order_by("-id")
     by_words: Any = plain.annotate(document=search_document()).filter(document=_query(words))
     found = set(by_words.values_list("pk", flat=True)[:MOST_FOUND])
     found.update(plain.filter(variants__sku=text.strip()).values_list("pk", flat=True)[:MOST_FOUND])
@@ -109,18 +110,13 @@ def _ordered(products: ProductQuerySet, wishes: Wishes, words: list[str]) -> Pro
     order = wishes.order
     if order == Order.BEST and words:
         ranked: ProductQuerySet = products.annotate(
-            # By the short texts alone: to parse a thousand descriptions anew takes 60 ms.
+            # By the short texts alone: to parse hundreds of descriptions anew takes 20 ms.
             rank=SearchRank(short_document(), _query(words)),
             likeness=TrigramWordSimilarity(wishes.words.strip()[:100], "title"),
         ).order_by("-rank", "-likeness", "-published_at", "-id")
         return ranked
     if order in {Order.CHEAPEST, Order.DEAREST}:
-        lowest = ProductVariant.objects.filter(product=OuterRef("pk")).order_by("price_minor")
-        products = products.annotate(price=Subquery(lowest.values("price_minor")[:1]))
-        by_price = models.F("price")
-        if order == Order.CHEAPEST:
-            return products.order_by(by_price.asc(nulls_last=True), "-id")
-        return products.order_by(by_price.desc(nulls_last=True), "-id")
+        return _by_price(products, dearest_first=order == Order.DEAREST)
     if order == Order.TITLE:
         return products.order_by("title", "id")
     if order == Order.RATING:
@@ -129,6 +125,21 @@ def _ordered(products: ProductQuerySet, wishes: Wishes, words: list[str]) -> Pro
             models.F("stars").desc(nulls_last=True), "-review_count", "-id"
         )
     return products.order_by("-published_at", "-id")
+
+
+def _by_price(products: ProductQuerySet, *, dearest_first: bool) -> ProductQuerySet:
+    """In the order of their cheapest variants, read off the variants' index on their price: the first
+    page of 100,000 products takes as long as that of a hundred."""
+    priced: Any = products.annotate(
+        lowest=models.F("variants__price_minor"), of_variant=models.F("variants__id")
+    )
+    cheaper = ProductVariant.objects.filter(product=OuterRef("pk")).filter(
+        Q(price_minor__lt=OuterRef("lowest"))
+        | Q(price_minor=OuterRef("lowest"), id__lt=OuterRef("of_variant"))
+    )
+    cheapest: ProductQuerySet = priced.filter(~Exists(cheaper), lowest__gte=0)
+    sign = "-" if dearest_first else ""
+    return cheapest.order_by(f"{sign}lowest", f"{sign}of_variant")
 
 
 def _query(words: list[str]) -> SearchQuery:

@@ -11,6 +11,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from tenant_apps.activity.generation import Generation, current_generation
+from tenant_apps.counted_pages import CountedPages
 from tenant_apps.products import (
     import_runs,
     permissions,
@@ -24,7 +26,7 @@ from tenant_apps.products.errors import ImportFileError, ImportNotReady, Product
 from tenant_apps.products.forms import ExportForm, ImportForm, ReviewForm, WishesForm
 from tenant_apps.products.models import Category, ImportRun, Product
 from tenant_apps.products.money import current_currency
-from tenant_apps.products.search import Order
+from tenant_apps.products.search import Order, Wishes
 from tenant_apps.users.models import User
 
 PER_PAGE = 24
@@ -68,21 +70,26 @@ def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpR
     )
     is_clear = form.is_valid()
     wishes = form.wishes(category=chosen)
-    products = selectors.list_products(wishes)
+    generation = current_generation()
+    page = _pages(wishes, generation).get_page(request.GET.get("page"))
     is_front = chosen is None and not request.GET
     return render(
         request,
         "tenant/products/list.html",
         {
             "section": "products",
-            "page": Paginator(products, PER_PAGE).get_page(request.GET.get("page")),
+            "page": page,
             "category": chosen,
             "above": selectors.ancestors_of(chosen) if chosen else [],
-            "below": [one for one in selectors.category_tree(chosen) if not one.depth]
+            "below": [
+                one
+                for one in selectors.category_tree(chosen, generation=generation)
+                if not one.depth
+            ]
             if chosen
             else [],
             "featured": selectors.featured_products() if is_front else [],
-            "tabs": selectors.category_tabs(chosen),
+            "tabs": selectors.category_tabs(chosen, generation=generation),
             "words": wishes.words,
             "wishes": wishes,
             "form": form,
@@ -92,6 +99,21 @@ def _list_page(request: HttpRequest, *, chosen: Category | None = None) -> HttpR
             "can_import": permissions.can_import(request.user),
         },
         status=200 if is_clear else 422,
+    )
+
+
+def _pages(wishes: Wishes, generation: Generation) -> "Paginator[Product]":
+    """The pages of what fits. Without wishes but for an order there are as many as on the shelf."""
+    products = selectors.list_products(wishes)
+    category = wishes.category
+    if wishes != Wishes(category=category, order=wishes.order):
+        return Paginator(products, PER_PAGE)
+    return CountedPages(
+        products,
+        PER_PAGE,
+        generation=generation,
+        name=f"products:{category and category.pk}",
+        counted=selectors.list_products(Wishes(category=category)),
     )
 
 

@@ -81,6 +81,9 @@ UNFOLD_TENANT: dict[str, Any] = {
                         "admin:articles_oldaddress_changelist",
                         "articles.add_article",
                     ),
+                    _item(
+                        "Move in", "move_to_inbox", "articles:move-in", "articles.publish_article"
+                    ),
                 ],
             },
             {

@@ -28,7 +28,7 @@ from shared_apps.tenants import stored_files
 from shared_apps.tenants.context import require_tenant
 from shared_apps.tenants.registry import exporters
 from tenant_apps.activity import trail
-from tenant_apps.products.csv_files import guard_cell
+from tenant_apps.csv_cells import guard_cell
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.links import page_url
 from tenant_apps.users.models import User

@@ -35,7 +35,7 @@ from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
 from tenant_apps.api.models import KeptAnswer
 from tenant_apps.articles import publishing, subscribing, writing
-from tenant_apps.articles.models import Article, Comment, OldAddress, Picture, Subscriber
+from tenant_apps.articles.models import Article, Comment, Move, OldAddress, Picture, Subscriber
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
@@ -150,6 +150,9 @@ def _plant(globex: TenantRef) -> None:
         ProductVariant.objects.create(product=product, price_minor=100)
         Review.objects.create(product=product, author=owner, stars=5, text=SECRET, state="approved")
         ImportRun.objects.create(file_name=f"{SECRET}.csv", file_bytes=1, created_by=owner)
+        Move.objects.create(
+            system="ghost", file_name=f"{SECRET}.json", file_bytes=1, created_by=owner
+        )
         Role.objects.create(id=NUMBER, slug=SECRET, name=SECRET, permissions=[])
         invitation = Invitation.objects.create(
             email=f"{SECRET}@example.com",
@@ -218,6 +221,7 @@ def _pk(route: str) -> str:
         ("desk/pictures/", Picture),
         ("desk/comments/", Comment),
         ("^desk/comments/", Comment),
+        ("desk/move-in/", Move),
         ("desk/", Article),
         ("^desk/", Article),
         ("api/v1/products/", Product),

@@ -11,8 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from shared_apps.tenants import context
 from shared_apps.tenants.errors import TenantNotFound
 from shared_apps.tenants.shell import find_tenant
+from tenant_apps.csv_cells import write_row
 from tenant_apps.products import import_runs
-from tenant_apps.products.csv_files import CsvFile, write_row
+from tenant_apps.products.csv_files import CsvFile
 from tenant_apps.products.errors import ImportFileError
 from tenant_apps.products.models import ImportState, MatchBy
 from tenant_apps.products.product_import import Listener

@@ -13,6 +13,15 @@ from tenant_apps.articles.models.articles import (
 )
 from tenant_apps.articles.models.comments import Comment, CommentState
 from tenant_apps.articles.models.counts import DailyViews, PopularArticle, ViewBatch
+from tenant_apps.articles.models.moving import (
+    LeftOut,
+    Move,
+    MovedAddress,
+    MovedArticle,
+    MovedPicture,
+    MoveState,
+    System,
+)
 from tenant_apps.articles.models.pictures import Picture, PictureState
 from tenant_apps.articles.models.revisions import WORDS, KeptWords, Revision
 from tenant_apps.articles.models.searching import SearchEntry, SearchWord
@@ -31,6 +40,12 @@ __all__ = [
     "DailyViews",
     "Delivery",
     "KeptWords",
+    "LeftOut",
+    "Move",
+    "MoveState",
+    "MovedAddress",
+    "MovedArticle",
+    "MovedPicture",
     "OldAddress",
     "Picture",
     "PictureState",
@@ -40,6 +55,7 @@ __all__ = [
     "SearchWord",
     "State",
     "Subscriber",
+    "System",
     "Tag",
     "ViewBatch",
     "Visibility",

@@ -50,6 +50,7 @@ def desk(request: HttpRequest) -> HttpResponse:
             "total": sum(counts.values()),
             "can_write": permissions.can_write(request.user),
             "can_moderate": permissions.can_moderate(request.user),
+            "can_move_in": permissions.can_move_in(request.user),
         },
     )
 

@@ -8,12 +8,16 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_GET
 
+from tenant_apps.activity.generation import current_generation
 from tenant_apps.articles import commenting, counting, permissions, searching, selectors, sharing
 from tenant_apps.articles.forms import CommentForm
 from tenant_apps.articles.models import Article, Category, Tag
-from tenant_apps.articles.rendering import render_markdown
+from tenant_apps.articles.rendering import kept_html
+from tenant_apps.counted_pages import CountedPages
 
 PER_PAGE = 12
 CATEGORIES_PER_PAGE = 60
@@ -72,10 +76,15 @@ def tag(request: HttpRequest, slug: str) -> HttpResponse:
 def _list_page(
     request: HttpRequest, *, chosen: Category | None = None, tag: Tag | None = None
 ) -> HttpResponse:
-    articles = selectors.list_articles(
-        person=request.user, category=chosen, tag_slug=tag.slug if tag else ""
-    )
-    page = Paginator(articles, PER_PAGE).get_page(request.GET.get("page"))
+    generation = current_generation()
+    tag_slug = tag.slug if tag else ""
+    articles = selectors.list_articles(person=request.user, category=chosen, tag_slug=tag_slug)
+    page = CountedPages(
+        articles,
+        PER_PAGE,
+        generation=generation,
+        name=f"articles:{permissions.audience_of(request.user)}:{chosen and chosen.pk}:{tag_slug}",
+    ).get_page(request.GET.get("page"))
     return render(
         request,
         "tenant/articles/list.html",
@@ -85,7 +94,7 @@ def _list_page(
             "canonical": sharing.list_url(category=chosen, tag=tag, page=page.number),
             "category": chosen,
             "tag": tag,
-            "tabs": selectors.category_tabs(chosen, person=request.user),
+            "tabs": selectors.category_tabs(chosen, person=request.user, generation=generation),
             "can_write": permissions.can_write(request.user),
         },
     )
@@ -110,6 +119,7 @@ def article_page(
     status: int = 200,
 ) -> HttpResponse:
     """The page of an article that this person may read; with a comment that could not be kept."""
+    generation = current_generation()
     page, threads = commenting.threads_of(found, page=request.GET.get("page"))
     if comment_form is None:
         comment_form = CommentForm(
@@ -122,11 +132,12 @@ def article_page(
         {
             "section": "articles",
             "article": found,
-            "html": render_markdown(found.body),
+            "html": kept_html(found.body),
             "metadata": sharing.metadata_of(found),
-            "related": selectors.related_articles(found, person=request.user),
-            "popular": _others(selectors.popular_articles, found, request),
-            "recent": _others(selectors.latest_articles, found, request),
+            "beside": generation.kept(
+                f"articles:beside:1:{permissions.audience_of(request.user)}:{found.pk}",
+                lambda: _beside(found, request),
+            ),
             "can_change": permissions.can_change(request.user, found),
             "can_comment": permissions.can_comment(request.user, found),
             "can_moderate": permissions.can_moderate(request.user),
@@ -154,6 +165,18 @@ def _elsewhere(request: HttpRequest, slug: str) -> HttpResponse:
         messages.info(request, "This article is for members. Log in to read it.")
         return redirect_to_login(request.get_full_path())
     raise Http404("There is no such article.")
+
+
+def _beside(article: Article, request: HttpRequest) -> SafeString:
+    """The other articles that an article's page leads to, as HTML: the same for the whole audience."""
+    return render_to_string(
+        "tenant/articles/includes/beside.html",
+        {
+            "related": selectors.related_articles(article, person=request.user),
+            "popular": _others(selectors.popular_articles, article, request),
+            "recent": _others(selectors.latest_articles, article, request),
+        },
+    )
 
 
 def _others(select: Any, article: Article, request: HttpRequest) -> list[Article]:

@@ -6,13 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenant_apps.csv_cells import guard_cell, unguard_cell, write_row
 from tenant_apps.products.csv_files import (
     MAX_CELL_CHARACTERS,
     CsvFile,
     find_bad_byte,
-    guard_cell,
-    unguard_cell,
-    write_row,
 )
 from tenant_apps.products.errors import BrokenCsv, FileEmpty, NotUtf8
 from tests.tenant_apps.products.csv_texts import csv_file, in_pieces
