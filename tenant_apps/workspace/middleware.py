@@ -1,5 +1,6 @@
 """The workspace's row for a request, read once, and the door of a site that its owner has closed."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
@@ -28,8 +29,10 @@ _FILES: Final = ("/media/", "/static/")
 # Where one logs in or is let in, and what the message itself needs. What else is there needs a log-in.
 _OPEN: Final = (
     *("/account/", "/admin/", "/welcome/", "/invitations/", "/workspace/style-", "/robots.txt"),
-    "/api/v1/auth/",
+    *("/api/v1/auth/", "/dashboard/report/"),
 )
+# Whoever wants no more letters never waits (RFC 8058 section 3.1).
+_WAY_OUT = re.compile(r"\A/subscription/[^/]+/leave/\Z")
 
 
 class _AnyScope:
@@ -68,7 +71,7 @@ def _is_asked(request: HttpRequest) -> bool:
 
 
 def _refusal(request: HttpRequest, workspace: Workspace) -> HttpResponse | None:
-    if workspace.closed_at is None or request.path_info.startswith(_OPEN):
+    if workspace.closed_at is None or _is_open(request.path_info):
         return None
     if comes_in_when_closed(_who(request)):
         return None
@@ -77,6 +80,10 @@ def _refusal(request: HttpRequest, workspace: Workspace) -> HttpResponse | None:
     response.headers["Retry-After"] = str(int(wait.total_seconds()))
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _is_open(path: str) -> bool:
+    return path.startswith(_OPEN) or _WAY_OUT.match(path) is not None
 
 
 def _who(request: HttpRequest) -> Any:

@@ -20,6 +20,7 @@ _NOT_FOR_ROBOTS: Final = (
     "/account/",
     "/admin/",
     "/api/",
+    "/dashboard/",
     "/desk/",
     "/invitations/",
     "/subscription/",

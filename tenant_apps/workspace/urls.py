@@ -1,6 +1,6 @@
 from django.urls import path
 
-from tenant_apps.workspace import owner_views, public_views, views
+from tenant_apps.workspace import dashboard_views, owner_views, public_views, views
 
 app_name = "workspace"
 urlpatterns = [
@@ -20,6 +20,10 @@ urlpatterns = [
     path("account/workspace/preview/", owner_views.preview, name="look-preview"),
     path("account/workspace/publish/", owner_views.publish, name="look-publish"),
     path("account/workspace/discard/", owner_views.discard, name="look-discard"),
+    path("dashboard/", dashboard_views.dashboard, name="dashboard"),
+    path("dashboard/steps/close/", dashboard_views.close_steps, name="close-steps"),
+    path("dashboard/report/", dashboard_views.choose_report, name="choose-report"),
+    path("dashboard/report/<str:token>/leave/", dashboard_views.leave_report, name="leave-report"),
     path("account/data/", views.take_out, name="take-out"),
     path("account/data/preview/", views.open_preview, name="preview"),
     path("account/data/<str:token>/", views.download_take_out, name="take-out-download"),

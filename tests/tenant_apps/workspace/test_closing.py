@@ -14,6 +14,8 @@ from pytest_django import DjangoCaptureOnCommitCallbacks as OnCommit
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity.models import Entry
+from tenant_apps.articles import subscribing
+from tenant_apps.articles.models import Subscriber
 from tenant_apps.users import api_tokens
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.workspace import closing, configuration
@@ -79,6 +81,16 @@ def test_doors_stay_open(closed: None, acme_client: Client) -> None:
         "/api/v1/auth/log-in/", {"email": "x", "password": "y"}, content_type="application/json"
     )
     assert answer.status_code in {400, 401}
+
+
+def test_way_out_of_letters_stays_open(closed: None, acme: TenantRef, acme_client: Client) -> None:
+    with context.run_in(acme):
+        subscriber = Subscriber.objects.create(email="a@example.net", sender="x")
+        token = subscribing.leave_token(subscriber)
+    assert acme_client.post(f"/subscription/{token}/leave/").status_code == 200
+    with context.run_in(acme):
+        assert not Subscriber.objects.exists()
+    assert acme_client.get("/dashboard/report/nobodys/leave/").status_code != 503
 
 
 @pytest.mark.parametrize(("role", "status"), [("author", 200), ("member", 503)])

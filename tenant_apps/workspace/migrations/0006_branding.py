@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('workspace', '0004_workspace_api_origins'),
+        ('workspace', '0005_figures'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
