@@ -8,6 +8,7 @@ from tenant_apps.articles import api as articles
 from tenant_apps.products import api as products
 from tenant_apps.products import api_urls as products_urls
 from tenant_apps.users import api as users
+from tenant_apps.workspace import api as workspace
 from tenant_apps.workspace.statistics_api import stats
 
 app_name = "api"
@@ -40,6 +41,7 @@ urlpatterns = [
             path("auth/log-in/", users.LogIn.as_view(), name="log-in"),
             path("auth/refresh/", users.Refresh.as_view(), name="refresh"),
             path("auth/log-out/", users.LogOut.as_view(), name="log-out"),
+            path("workspace/", workspace.Settings.as_view(), name="workspace"),
             path("openapi.json", Document.as_view(), name="document"),
         ]
     ),

@@ -44,9 +44,9 @@ from tenant_apps.products.models import State as ProductState
 from tenant_apps.users import api_tokens
 from tenant_apps.users.invitations import send_letter
 from tenant_apps.users.models import ApiToken, Invitation, Role, SignIn, User
-from tenant_apps.workspace import takeout
+from tenant_apps.workspace import branding, takeout
 from tenant_apps.workspace.admin import tenant_admin
-from tenant_apps.workspace.models import TakeOut, TakeOutState
+from tenant_apps.workspace.models import LookRelease, TakeOut, TakeOutState
 from tests.tenant_apps.users.soft_passkey import SoftPasskey
 
 SECRET = "globex-secret"
@@ -189,6 +189,9 @@ def _plant(globex: TenantRef) -> None:
             secret="x",
         )
         WebhookDelivery.objects.create(endpoint=endpoint, event=event, failure=SECRET)
+        branding.change_look(changes={"accent": "#aa0000", "footer": SECRET}, by=owner)
+        branding.publish_look(by=owner)
+        branding.change_look(changes={"footer": f"{SECRET} draft"}, by=owner)
         take_out = TakeOut.objects.create(
             state=TakeOutState.READY,
             requested_by=owner,
@@ -278,6 +281,7 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "pk": (_pk, NOBODYS_UUID),
     "slug": (_slug, "nobodys"),
     "number": (lambda route: "1", "1"),
+    "version": (lambda route: LookRelease.objects.get().style, "000000000000"),
     "handle": (lambda route: SECRET, "nobodys"),
     "endpoint_id": (lambda route: _key_of(WebhookEndpoint), NOBODYS_UUID),
     "variant_id": (lambda route: _key_of(ProductVariant), NOBODYS_UUID),

@@ -101,7 +101,7 @@ def test_articles_for_members_are_read_by_members_alone(
     api = client.get(f"/api/v1/articles/{article.pk}/")
     assert api.status_code == (200 if is_member else 404)
     # The same for everybody: a feed reader and a search engine are nobody.
-    for path in ("/articles/feed.rss", "/articles/feed.atom", "/sitemap.xml"):
+    for path in ("/articles/feed.rss", "/articles/feed.atom", "/sitemap-articles.xml"):
         body = client.get(path).content.decode()
         assert "beside" in body
         assert "secretive" not in body.lower(), path

@@ -147,7 +147,7 @@ def test_marks_of_markdown_are_not_searched(in_acme: TenantRef, acme_people: Peo
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize(
     ("path", "queries"),
-    [("/articles/?q=kiln", 7), ("/api/v1/articles/search/?q=kiln", 6), ("/articles/?q=kilm", 9)],
+    [("/articles/?q=kiln", 4), ("/api/v1/articles/search/?q=kiln", 4), ("/articles/?q=kilm", 6)],
 )
 def test_queries_of_the_search(
     acme: TenantRef,

@@ -399,7 +399,7 @@ def test_queries_of_a_product_do_not_grow_with_its_variants(
             )
     path = f"/admin/products/product/{product.pk}/change/"
     owner.get(path)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(8):
         assert owner.get(path).status_code == 200
 
 
