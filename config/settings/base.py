@@ -437,6 +437,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "CommentState": "tenant_apps.articles.models.CommentState",
         "PictureState": "tenant_apps.articles.models.PictureState",
         "ImportState": "tenant_apps.products.models.ImportState",
+        "TokenState": ["open", "revoked", "expired"],
         "ProductState": "tenant_apps.products.models.State",
         "ReviewState": "tenant_apps.products.models.ReviewState",
     },
