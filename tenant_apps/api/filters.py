@@ -1,4 +1,4 @@
-"""`?search=` and `?ordering=`, for views that say what can be searched and ordered by.
+"""Filters, `?search=` and `?ordering=`, for views that say what can be searched and ordered by.
 
 A view without `search_fields` or `ordering_fields` has neither, in its answers and in the document.
 """
@@ -7,14 +7,32 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.filters import OrderingFilter, SearchFilter
 from rest_framework.request import Request
 
-from tenant_apps.api.errors import WrongParameter
+from tenant_apps.api.errors import WrongParameter, WrongParameters
 
 if TYPE_CHECKING:
     # Django REST framework reads these settings while its views are being imported.
     from rest_framework.views import APIView
+
+
+class Filters(DjangoFilterBackend):  # type: ignore[misc]  # django-filter has no types
+    """django-filter's, whose refusals blame the parameters, not places in the body."""
+
+    def filter_queryset(
+        self, request: Request, queryset: QuerySet[Any], view: "APIView"
+    ) -> QuerySet[Any]:
+        filterset: Any = self.get_filterset(request, queryset, view)
+        if filterset is None:
+            return queryset
+        if not filterset.is_valid():
+            raise WrongParameters(
+                {name: [str(one) for one in told] for name, told in filterset.errors.items()}
+            )
+        found: QuerySet[Any] = filterset.qs
+        return found
 
 
 class Search(SearchFilter):

@@ -16,7 +16,9 @@ class ArticlesConfig(AppConfig):
             register_usage_counter,
         )
         from tenant_apps.activity.event_types import register_event_types
+        from tenant_apps.api.problems import register_refusal
         from tenant_apps.articles import events, exporting, selectors
+        from tenant_apps.articles.errors import ArticleError
         from tenant_apps.users.permissions import (
             ADMIN,
             AUTHOR,
@@ -43,6 +45,7 @@ class ArticlesConfig(AppConfig):
             Permission("articles.manage_categories", "Arrange categories and tags", roles=editors),
         )
         register_event_types(*events.EVENT_TYPES)
+        register_refusal(ArticleError)
         register_usage_counter("articles", selectors.count_articles)
         # A copy of a workspace writes to nobody, and holds nobody's unsaved words.
         register_clone_rules(

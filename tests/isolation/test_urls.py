@@ -39,7 +39,7 @@ from tenant_apps.articles.models import Article, Comment, Move, OldAddress, Pict
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
-from tenant_apps.products.models import ImportRun, Product, ProductVariant, Review
+from tenant_apps.products.models import ImportRun, Product, ProductImage, ProductVariant, Review
 from tenant_apps.products.models import State as ProductState
 from tenant_apps.users import api_tokens
 from tenant_apps.users.invitations import send_letter
@@ -148,6 +148,7 @@ def _plant(globex: TenantRef) -> None:
             title=SECRET, handle=SECRET, state=ProductState.PUBLISHED, published_at=timezone.now()
         )
         ProductVariant.objects.create(product=product, price_minor=100)
+        ProductImage.objects.create(product=product, url=f"https://example.com/{SECRET}.jpg")
         Review.objects.create(product=product, author=owner, stars=5, text=SECRET, state="approved")
         ImportRun.objects.create(file_name=f"{SECRET}.csv", file_bytes=1, created_by=owner)
         Move.objects.create(
@@ -226,6 +227,10 @@ def _pk(route: str) -> str:
         ("api/v1/article-categories/", ArticleCategory),
         ("api/v1/comments/", Comment),
         ("api/v1/pictures/", Picture),
+        ("api/v1/tags/", ArticleTag),
+        ("api/v1/old-addresses/", OldAddress),
+        ("api/v1/subscribers/", Subscriber),
+        ("api/v1/product-imports/", ImportRun),
         ("desk/pictures/", Picture),
         ("desk/comments/", Comment),
         ("^desk/comments/", Comment),
@@ -284,6 +289,7 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "version": (lambda route: LookRelease.objects.get().style, "000000000000"),
     "handle": (lambda route: SECRET, "nobodys"),
     "endpoint_id": (lambda route: _key_of(WebhookEndpoint), NOBODYS_UUID),
+    "image_id": (lambda route: _key_of(ProductImage), NOBODYS_UUID),
     "variant_id": (lambda route: _key_of(ProductVariant), NOBODYS_UUID),
     "token": (_token, "nobodys"),
     "name": (_name, "archive"),
