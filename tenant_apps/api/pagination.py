@@ -2,6 +2,7 @@ import re
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
+from django.db import DataError
 from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination, PageNumberPagination
@@ -77,7 +78,7 @@ class NewestFirst(_Sized, CursorPagination):
         """As Django REST framework's; a cursor that says no key or date is refused as such."""
         try:
             page: list[Any] | None = super().paginate_queryset(queryset, request, view)
-        except (ValueError, ValidationError) as error:
+        except (ValueError, ValidationError, DataError) as error:
             if self.cursor_query_param not in request.query_params:
                 raise
             raise WrongParameter(self.cursor_query_param, _NOT_OURS) from error

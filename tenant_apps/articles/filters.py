@@ -1,15 +1,14 @@
 """What lists of articles, comments and the like can be narrowed down by."""
 
 from django_filters.rest_framework import (
-    BooleanFilter,
     CharFilter,
     ChoiceFilter,
     FilterSet,
-    IsoDateTimeFilter,
     UUIDFilter,
 )
 
 from tenant_apps.api.errors import WrongParameter
+from tenant_apps.api.filters import MomentFilter, YesNoFilter
 from tenant_apps.articles import searching, selectors
 from tenant_apps.articles.models import (
     ArticleQuerySet,
@@ -32,10 +31,10 @@ class ArticleFilter(FilterSet):  # type: ignore[misc]  # django-filter has no ty
     )
     tag = CharFilter(method="with_tag", label="The slug of a tag.")
     author = UUIDFilter(field_name="author_id", label="The id of a person.")
-    published_from = IsoDateTimeFilter(field_name="published_at", lookup_expr="gte")
-    published_to = IsoDateTimeFilter(field_name="published_at", lookup_expr="lte")
-    updated_from = IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte")
-    updated_to = IsoDateTimeFilter(field_name="updated_at", lookup_expr="lte")
+    published_from = MomentFilter(field_name="published_at", lookup_expr="gte")
+    published_to = MomentFilter(field_name="published_at", lookup_expr="lte")
+    updated_from = MomentFilter(field_name="updated_at", lookup_expr="gte")
+    updated_to = MomentFilter(field_name="updated_at", lookup_expr="lte")
 
     def with_words(self, articles: ArticleQuerySet, name: str, words: str) -> ArticleQuerySet:
         found = searching.search_articles(articles=articles, query=words)
@@ -68,7 +67,7 @@ class OldAddressFilter(FilterSet):  # type: ignore[misc]  # django-filter has no
 
 
 class SubscriberFilter(FilterSet):  # type: ignore[misc]  # django-filter has no types
-    confirmed = BooleanFilter(method="who_confirmed", label="Whether they get letters.")
+    confirmed = YesNoFilter(method="who_confirmed", label="Whether they get letters.")
 
     def who_confirmed(
         self,

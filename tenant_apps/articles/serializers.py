@@ -60,9 +60,9 @@ class ArticleSerializer(serializers.ModelSerializer[Article]):
 
     author = NamedPersonSerializer(read_only=True)
     category: serializers.SlugRelatedField[Category] = serializers.SlugRelatedField(
-        "slug", read_only=True
+        "slug", read_only=True, allow_null=True
     )
-    cover = PictureSerializer(read_only=True)
+    cover = PictureSerializer(read_only=True, allow_null=True)
     tags: Any = serializers.SlugRelatedField("name", many=True, read_only=True)
     path = serializers.CharField(source="get_absolute_url", read_only=True)
     summary = serializers.CharField(
@@ -92,7 +92,7 @@ class FullArticleSerializer(ArticleSerializer):
 class RevisionSerializer(serializers.ModelSerializer[Revision]):
     """A revision in a list."""
 
-    saved_by = NamedPersonSerializer(read_only=True)
+    saved_by = NamedPersonSerializer(read_only=True, allow_null=True)
 
     class Meta:
         model = Revision

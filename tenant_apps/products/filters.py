@@ -5,16 +5,15 @@ from typing import Any
 
 from django.db.models import F
 from django_filters.rest_framework import (
-    BooleanFilter,
     CharFilter,
     ChoiceFilter,
     FilterSet,
-    IsoDateTimeFilter,
     NumberFilter,
     UUIDFilter,
 )
 
 from tenant_apps.api.errors import WrongParameter
+from tenant_apps.api.filters import MomentFilter, YesNoFilter
 from tenant_apps.products.models import (
     Category,
     ImportState,
@@ -44,15 +43,15 @@ class ProductFilter(FilterSet):  # type: ignore[misc]  # django-filter has no ty
     price_to = CharFilter(
         method="together", max_length=30, label="In the currency of the answer, as 18.50."
     )
-    in_stock = BooleanFilter(method="together", label="Whether it must be there to be bought.")
-    featured = BooleanFilter(method="which_are_featured")
+    in_stock = YesNoFilter(method="together", label="Whether it must be there to be bought.")
+    featured = YesNoFilter(method="which_are_featured")
     rating_from = NumberFilter(
         method="rated", min_value=1, max_value=5, label="The least stars on average, 1 to 5."
     )
-    published_from = IsoDateTimeFilter(field_name="published_at", lookup_expr="gte")
-    published_to = IsoDateTimeFilter(field_name="published_at", lookup_expr="lte")
-    updated_from = IsoDateTimeFilter(field_name="updated_at", lookup_expr="gte")
-    updated_to = IsoDateTimeFilter(field_name="updated_at", lookup_expr="lte")
+    published_from = MomentFilter(field_name="published_at", lookup_expr="gte")
+    published_to = MomentFilter(field_name="published_at", lookup_expr="lte")
+    updated_from = MomentFilter(field_name="updated_at", lookup_expr="gte")
+    updated_to = MomentFilter(field_name="updated_at", lookup_expr="lte")
 
     def filter_queryset(self, products: ProductQuerySet) -> ProductQuerySet:
         """As django-filter's, and then what is looked for together."""
@@ -89,7 +88,7 @@ class ImportRunFilter(FilterSet):  # type: ignore[misc]  # django-filter has no 
 
 
 class ImportProblemFilter(FilterSet):  # type: ignore[misc]  # django-filter has no types
-    is_fatal = BooleanFilter()
+    is_fatal = YesNoFilter()
 
 
 def _wishes(told: dict[str, Any]) -> Wishes:

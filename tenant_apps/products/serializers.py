@@ -61,7 +61,7 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
     options = OptionSerializer(many=True, read_only=True)
     images = ImageSerializer(many=True, read_only=True)
     category: serializers.SlugRelatedField[Category] = serializers.SlugRelatedField(
-        "slug", read_only=True
+        "slug", read_only=True, allow_null=True
     )
     path = serializers.CharField(source="get_absolute_url", read_only=True)
     currency = serializers.SerializerMethodField()
@@ -151,7 +151,7 @@ def with_categories(fields: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 class MovementSerializer(serializers.ModelSerializer[StockMovement]):
-    by = NamedPersonSerializer(read_only=True)
+    by = NamedPersonSerializer(read_only=True, allow_null=True)
 
     class Meta:
         model = StockMovement
@@ -214,7 +214,7 @@ class VariantInput(serializers.Serializer[Any]):
 @extend_schema_serializer(component_name="ProductCategory")
 class CategorySerializer(serializers.ModelSerializer[Category]):
     # A field's own name for what it stands in; the class's meta takes declared fields away.
-    parent: Any = serializers.SlugRelatedField("slug", read_only=True)
+    parent: Any = serializers.SlugRelatedField("slug", read_only=True, allow_null=True)
 
     class Meta:
         model = Category
@@ -314,7 +314,7 @@ class CategoryBranchSerializer(serializers.Serializer[Any]):
 class ImportRunSerializer(serializers.ModelSerializer[ImportRun]):
     """An import: where it is, what it would change or has changed, and how much is wrong with it."""
 
-    created_by = NamedPersonSerializer(read_only=True)
+    created_by = NamedPersonSerializer(read_only=True, allow_null=True)
     percent = serializers.SerializerMethodField(help_text="How much of the file has been read.")
     can_start = serializers.SerializerMethodField()
     created = serializers.SerializerMethodField(help_text="Products that are new.")

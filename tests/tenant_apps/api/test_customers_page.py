@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,8 @@ def test_scopes_of_the_page_are_known() -> None:
 
 @pytest.mark.parametrize(
     "query", ["page_size=0", "page_size=101", "ordering=body", "state=burnt", "category=nowhere",
-              "tag=nowhere", "author=nobody", "published_from=tomorrow", "fields=secret"],
+              "tag=nowhere", "author=nobody", "published_to=0001-01-01T00:00:00%2B10:00",
+              "published_from=tomorrow", "fields=secret"],
 )  # fmt: skip
 def test_parameter_that_cannot_be_is_blamed(program: Client, query: str) -> None:
     answer = program.get(f"/api/v1/articles/?{query}")
@@ -102,6 +104,14 @@ def test_parameter_that_cannot_be_is_blamed(program: Client, query: str) -> None
     assert [one["parameter"] for one in answer.json()["errors"]] == [query.partition("=")[0]]
 
 
+@pytest.mark.parametrize("position", ["2030-01-01T00:00:00-23:14", "x", "9" * 40])
+def test_cursor_that_says_no_moment_is_blamed(program: Client, position: str) -> None:
+    cursor = b64encode(f"p={position}".encode()).decode()
+    answer = program.get("/api/v1/articles/", {"ordering": "updated_at", "cursor": cursor})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["parameter"] == "cursor"
+
+
 def test_wrong_parameters_are_all_told(program: Client) -> None:
-    answer = program.get("/api/v1/products/?state=burnt&rating_from=9").json()
-    assert {one["parameter"] for one in answer["errors"]} == {"state", "rating_from"}
+    answer = program.get("/api/v1/products/?state=burnt&rating_from=9&featured=maybe").json()
+    assert {one["parameter"] for one in answer["errors"]} == {"state", "rating_from", "featured"}

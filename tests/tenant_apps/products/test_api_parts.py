@@ -49,6 +49,7 @@ def shelf(acme: TenantRef) -> None:
         ("state=draft", ["Plate"]),
         ("category=home", ["Mug"]),
         ("vendor=Ada", ["Mug"]),
+        ("updated_from=2000-01-01T00:00:00-23:14&price_from=20", ["Mug"]),
         ("price_from=10", ["Mug", "Plate"]),
         ("price_to=10.00", ["Bowl"]),
         ("featured=true", ["Bowl"]),
