@@ -31,6 +31,11 @@ def with_manners(patterns: Iterable[URLPattern | URLResolver]) -> list[URLPatter
     ]
 
 
+def with_manners_around(view: View) -> View:
+    """One view with the manners of this API; for an asynchronous one that calls it in a thread."""
+    return _door(view)
+
+
 def _door(view: View) -> View:
     if iscoroutinefunction(view):
         return view

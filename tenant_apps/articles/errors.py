@@ -64,3 +64,7 @@ class PictureRefused(ArticleError):
 
 class MoveNotReady(ArticleError):
     """A file of another system can't be taken over now."""
+
+
+class SiteInvalid(ArticleError):
+    """There can be no site at the address that another system's is said to have."""

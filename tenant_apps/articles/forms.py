@@ -239,6 +239,14 @@ class MoveForm(forms.Form):
         allow_empty_file=True,
         error_messages={"required": "Choose the file that the other system gave you."},
     )
+    site_address = forms.URLField(
+        required=False,
+        label="Address of the site",
+        help_text="For Ghost alone, whose file does not say where its pictures are.",
+        assume_scheme="https",
+        max_length=200,
+        widget=forms.URLInput(attrs={"placeholder": "https://", "autocomplete": "url"}),
+    )
     with_pictures = forms.BooleanField(
         required=False,
         initial=True,

@@ -148,6 +148,13 @@ def announce_article(*, article: Article) -> None:
         deliver_announcement.delay_on_commit(announcement.pk)
 
 
+def keep_quiet_about(*, article: Article) -> None:
+    """Count an article that its readers know from elsewhere as told, in the caller's transaction: it is
+    not told when it is published again either."""
+    now = timezone.now()
+    Announcement.objects.create(article=article, listed_at=now, finished_at=now)
+
+
 def deliver(*, announcement_id: int, limit: int = BATCH) -> int:
     """Send letters of an announcement that wait. Not inside a transaction; safe to repeat and to run
     beside itself: each letter is claimed by one worker, before it is sent.

@@ -38,6 +38,7 @@ UNFOLD_TENANT: dict[str, Any] = {
             {
                 "items": [
                     _item("Today", "today", "admin:index", "users.use_admin"),
+                    _item("Dashboard", "monitoring", "workspace:dashboard", "articles.add_article"),
                     {"title": "To the site", "icon": "storefront", "link": "/", "active": False},
                 ]
             },

@@ -8,6 +8,7 @@ from tenant_apps.articles import api as articles
 from tenant_apps.products import api as products
 from tenant_apps.products import api_urls as products_urls
 from tenant_apps.users import api as users
+from tenant_apps.workspace.statistics_api import stats
 
 app_name = "api"
 router = SimpleRouter(use_regex_path=False)
@@ -42,6 +43,7 @@ urlpatterns = [
             path("openapi.json", Document.as_view(), name="document"),
         ]
     ),
+    path("stats/", stats, name="stats"),
     path("docs/", show_document, name="docs"),
     # Whatever else is asked for: JSON, where a developer's machine would show a page.
     re_path("", not_found),

@@ -3,19 +3,22 @@
 For trying Terrace out, never for production: the people's password is known.
 """
 
+import math
 import tomllib
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 from django.utils import timezone
 
 from tenant_apps.articles import publishing, writing
-from tenant_apps.articles.models import Article
+from tenant_apps.articles.models import Article, DailyViews
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.products import catalogue, stock
+from tenant_apps.products.figures import figures_of_stock
 from tenant_apps.products.models import Category as ProductCategory
 from tenant_apps.products.models import Product, ProductImage, ProductOption, ProductVariant
 from tenant_apps.slugs import slug_from
@@ -24,6 +27,8 @@ from tenant_apps.users.models import User
 from tenant_apps.users.permissions import ADMIN, AUTHOR, EDITOR, MEMBER
 from tenant_apps.users.roles import get_role
 from tenant_apps.workspace import configuration
+from tenant_apps.workspace.models import DayFigures
+from tenant_apps.workspace.selectors import current_workspace
 
 Theme = Literal["acme", "globex"]
 
@@ -93,6 +98,7 @@ def furnish(*, theme: Theme, owner_email: str, password: str) -> None:
             configuration.change_settings(changes=settings, by=owner)
         _articles(demo.articles, people)
         _products(demo.products, owner)
+        _days()
 
 
 def _people(demo: DemoTenant, password: str) -> dict[str, User]:
@@ -186,3 +192,53 @@ def _product_category(name: str, owner: User) -> ProductCategory:
     return found or catalogue.place_category(
         category=ProductCategory(name=name, slug=slug), by=owner
     )
+
+
+# A week in a small shop's life: quiet at its beginning, busy towards its end.
+_WEEK = (0.8, 0.85, 0.9, 1.0, 1.15, 1.4, 1.2)
+_DAYS = 75
+
+
+def _days() -> None:
+    """Readers and figures of the last weeks, so that the dashboard has something to show: the same for
+    everybody who tries Terrace out."""
+    if DayFigures.objects.exists():
+        return
+    articles = list(Article.objects.published().values_list("pk", flat=True))
+    today = timezone.now().astimezone(ZoneInfo(current_workspace().time_zone)).date()
+    stock = figures_of_stock()
+    views: list[DailyViews] = []
+    for back in range(_DAYS, 0, -1):
+        day = today - timedelta(days=back)
+        rise = 0.6 + 0.4 * (_DAYS - back) / _DAYS
+        read = {
+            # Each article has its own better days.
+            key: round(
+                44 * rise * _WEEK[day.weekday()] / (place + 1) ** 0.7
+                * (1 + 0.35 * math.sin(back * 0.9 + place * 2))
+            )
+            for place, key in enumerate(articles)
+        }  # fmt: skip
+        views += [DailyViews(article_id=key, day=day, views=count) for key, count in read.items()]
+        best = sorted(read.items(), key=lambda pair: -pair[1])[:50]
+        pieces = round(stock.pieces * (0.75 + 0.4 * ((back * 7) % 29) / 29))
+        DayFigures.objects.create(
+            day=day,
+            views=sum(read.values()),
+            published=0,
+            comments=(back * 5) % 4,
+            best=[[key.hex, count] for key, count in best],
+            joined=(back * 3) % 5 // 2,
+            seen=3,
+            people=5,
+            subscribers_new=(back * 11) % 7 // 2,
+            reviews=(back * 5) % 3 // 2,
+            stars=(back * 5) % 3 // 2 * 5,
+            on_sale=stock.on_sale,
+            pieces=pieces,
+            value_minor=round(stock.value_minor * pieces / max(1, stock.pieces)),
+            out_of_stock=stock.out,
+            came=(back * 13) % 17,
+            went=(back * 5) % 11,
+        )
+    DailyViews.objects.bulk_create(views, ignore_conflicts=True)

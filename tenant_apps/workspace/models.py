@@ -121,3 +121,76 @@ class TakeOut(models.Model):
     def can_be_downloaded(self) -> bool:
         in_time = self.expires_at is not None and self.expires_at > timezone.now()
         return self.state == TakeOutState.READY and in_time
+
+
+class DayFigures(models.Model):
+    """What one day was like, by the workspace's own clock: counted when it was over.
+
+    NULL is what nobody can know any more of a day that was counted late: what was in stock then.
+    """
+
+    day = models.DateField()
+    counted_at = models.DateTimeField(default=timezone.now)
+    views = models.PositiveBigIntegerField()
+    published = models.PositiveIntegerField()
+    comments = models.PositiveIntegerField()
+    # [article, how often it was opened], the most first.
+    best = models.JSONField(default=list)
+    joined = models.PositiveIntegerField()
+    seen = models.PositiveIntegerField(null=True)
+    people = models.PositiveIntegerField(null=True)
+    subscribers_new = models.PositiveIntegerField()
+    subscribers = models.PositiveIntegerField(null=True)
+    reviews = models.PositiveIntegerField()
+    stars = models.PositiveIntegerField()
+    on_sale = models.PositiveIntegerField(null=True)
+    pieces = models.PositiveBigIntegerField(null=True)
+    # In minor units of the currency that the workspace had.
+    value_minor = models.PositiveBigIntegerField(null=True)
+    out_of_stock = models.PositiveIntegerField(null=True)
+    came = models.PositiveBigIntegerField()
+    went = models.PositiveBigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "figures of days"
+        constraints = [models.UniqueConstraint(fields=["day"], name="workspace_dayfigures_day")]
+
+    def __str__(self) -> str:
+        return f"{self.day:%Y-%m-%d}"
+
+
+class OwnChoices(models.Model):
+    """What one person wants of the dashboard."""
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="+"
+    )
+    # Since when the report of each day is mailed to them; NULL: it is not.
+    report_since = models.DateTimeField(null=True)
+    # When they put the first steps away.
+    steps_closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "own choices"
+
+    def __str__(self) -> str:
+        return str(self.person_id)
+
+
+class ReportLetter(models.Model):
+    """The report of one day to one person: claimed by one worker, then sent."""
+
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    day = models.DateField()
+    claimed_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["person", "day"], name="workspace_reportletter_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} {self.day}"

@@ -1,13 +1,12 @@
 from dataclasses import dataclass
 
-from django.urls import reverse
-
 from tenant_apps.articles.models import State as ArticleState
 from tenant_apps.articles.permissions import Person, changeable_by
 from tenant_apps.articles.selectors import count_by_state
 from tenant_apps.products.models import State as ProductState
 from tenant_apps.products.permissions import can_change as can_change_products
 from tenant_apps.products.selectors import count_by_state as count_products_by_state
+from tenant_apps.users.links import page_path
 from tenant_apps.workspace.models import Workspace
 
 
@@ -29,7 +28,7 @@ def work_at_hand(person: Person) -> list[Task]:
     """What the first page of the admin shows: one query for articles, one for products."""
     tasks = []
     articles = count_by_state(changeable_by(person))
-    admin_list = reverse("admin:articles_article_changelist")
+    admin_list = page_path("admin:articles_article_changelist")
     for state, label in (
         (ArticleState.IN_REVIEW, "articles waiting for review"),
         (ArticleState.DRAFT, "articles in draft"),
@@ -41,7 +40,7 @@ def work_at_hand(person: Person) -> list[Task]:
         )
     if can_change_products(person):
         counts = count_products_by_state()
-        product_list = reverse("admin:products_product_changelist")
+        product_list = page_path("admin:products_product_changelist")
         for product_state, label in (
             (ProductState.PUBLISHED, "products on sale"),
             (ProductState.DRAFT, "products in draft"),

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from shared_apps.tenants.context import require_tenant
 from shared_apps.tenants.previews import find_preview, link_to_preview
-from tenant_apps.articles.moving_in.addresses import find_target
+from tenant_apps.articles.moving_in.addresses import PLAIN_ADDRESSES, find_target
 from tenant_apps.articles.permissions import can_write
 from tenant_apps.articles.selectors import latest_articles
 from tenant_apps.products.permissions import can_import
@@ -25,13 +25,9 @@ PRODUCTS_SHOWN = 8
 TAKE_OUTS_SHOWN = 10
 
 
-# What WordPress calls an entry whose address it makes no words of: `/?p=7`.
-_PLAIN_ADDRESSES = frozenset({"p", "page_id"})
-
-
 @require_GET
 def home(request: HttpRequest) -> HttpResponse:
-    if not _PLAIN_ADDRESSES.isdisjoint(request.GET):
+    if not PLAIN_ADDRESSES.isdisjoint(request.GET):
         target = find_target(request.get_full_path())
         if target is not None:
             return redirect(target, permanent=True)

@@ -8,6 +8,7 @@ import email
 import email.policy
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import allauth
@@ -26,13 +27,13 @@ from shared_apps.front_door import finding, signing_up
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.articles import publishing, writing
-from tenant_apps.articles.models import Subscriber
+from tenant_apps.articles.models import Article, DailyViews, Subscriber
 from tenant_apps.products import stock, stock_alerts
 from tenant_apps.products.models import MovementReason, Product, ProductVariant
 from tenant_apps.users import invitations, membership, welcoming
 from tenant_apps.users.models import Role, User
-from tenant_apps.workspace import takeout
-from tenant_apps.workspace.models import Workspace
+from tenant_apps.workspace import daily_report, statistics, takeout
+from tenant_apps.workspace.models import OwnChoices, Workspace
 
 PASSWORD = "a long enough passphrase"
 # The same person in both.
@@ -156,6 +157,19 @@ def _fall_low(tenant: TenantRef) -> None:
         stock.move_stock(variant=variant, delta=-3, reason=MovementReason.SOLD, by=owner)
 
 
+def _report(tenant: TenantRef) -> None:
+    with context.run_in(tenant):
+        # Where it is past seven.
+        zone = "UTC" if timezone.now().hour >= daily_report.HOUR else "Etc/GMT-12"
+        Workspace.objects.update(time_zone=zone)
+        week_ago = timezone.now() - timedelta(days=7)
+        OwnChoices.objects.create(person=User.objects.owners().get(), report_since=week_ago)
+        article = Article.objects.get()
+        day = statistics.today_in(statistics.workspace_zone()) - timedelta(days=1)
+        DailyViews.objects.create(article=article, day=day, views=7)
+        assert daily_report.send_reports() == 1
+
+
 # template of its subject → how it comes to be sent
 LETTERS: dict[str, Callable[[TenantRef], None]] = {
     "emails/invitation.subject": _invite,
@@ -166,6 +180,7 @@ LETTERS: dict[str, Callable[[TenantRef], None]] = {
     "emails/subscription.subject": _subscribe,
     "emails/new_article.subject": _publish,
     "emails/low_stock.subject": _fall_low,
+    "emails/daily_report.subject": _report,
     "account/email/password_reset_key_subject.txt": _reset_password,
     "account/email/unknown_account_subject.txt": _reset_password_of_nobody,
     "account/email/email_confirmation_signup_subject.txt": _sign_up,

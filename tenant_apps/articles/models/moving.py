@@ -48,6 +48,8 @@ class Move(models.Model):
     stored = models.CharField(max_length=100, blank=True)
     # Of the site: its articles' keys mean something there alone.
     site = models.CharField(max_length=200, blank=True)
+    # Where its pictures are, as whoever sent it says: Ghost's file does not.
+    site_address = models.CharField(max_length=200, blank=True, default="", db_default="")
     state = models.CharField(max_length=8, choices=MoveState, default=MoveState.CHECKING)
     with_pictures = models.BooleanField(default=True)
     # Figures: what the file has, what was taken. `moves` says which.

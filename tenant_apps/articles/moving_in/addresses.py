@@ -1,10 +1,14 @@
 """Addresses of the site before: where they lead now. Runs in the tenant's schema."""
 
-from urllib.parse import unquote, urlsplit
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tenant_apps.articles.models import MovedAddress, State
 from tenant_apps.articles.models.moving import ADDRESS_LENGTH
 from tenant_apps.articles.moving_in.records import path_of
+
+# What WordPress calls an entry whose address it makes no words of: `/?p=7`.
+PLAIN_ADDRESSES: Final = frozenset({"p", "page_id"})
 
 
 def normal_address(address: str) -> str:
@@ -26,7 +30,7 @@ def find_target(address: str) -> str | None:
     """
     whole = normal_address(address)
     bare = whole.partition("?")[0]
-    wanted = [one for one in dict.fromkeys((whole, bare)) if one]
+    wanted = [one for one in dict.fromkeys((whole, _plain(whole), bare)) if one]
     rows = {
         row.address: row
         for row in MovedAddress.objects.filter(address__in=wanted).select_related(
@@ -39,6 +43,13 @@ def find_target(address: str) -> str | None:
             path: str = row.target.get_absolute_url()
             return path
     return None
+
+
+def _plain(address: str) -> str:
+    """The short address of an entry, `?p=7`, without what else stands in the query; empty for others."""
+    path, _, query = address.partition("?")
+    pairs = parse_qsl(query) if not path else []
+    return next((f"?{name}={value}" for name, value in pairs if name in PLAIN_ADDRESSES), "")
 
 
 class Site:

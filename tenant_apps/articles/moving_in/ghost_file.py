@@ -5,6 +5,7 @@ formats (mobiledoc, lexical), which only Ghost can render.
 """
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ _STATES: Final[dict[str, State]] = {
     "draft": DRAFT,
     "sent": PUBLISHED,
 }
+_UNKEPT: Final = re.compile("[\x00\ud800-\udfff]")
 _SITE: Final = "__GHOST_URL__"
 
 
@@ -86,6 +88,10 @@ def _tables_of(file: IO[bytes]) -> defaultdict[str, list[dict[str, Any]]]:
         raise FileInvalid(
             f"The file is broken at line {error.lineno}, character {error.colno}. Export it again; "
             "a download that was cut short ends like this."
+        ) from error
+    except RecursionError as error:
+        raise FileInvalid(
+            "This is no export of Ghost: it is nested deeper than any. Export it again."
         ) from error
     exports = document.get("db") if isinstance(document, dict) else None
     first = exports[0] if isinstance(exports, list) and exports else document
@@ -155,17 +161,19 @@ def _number(value: Any) -> int:
 
 
 def _word(row: dict[str, Any], name: str) -> str:
+    """A text without what JSON can say and PostgreSQL can't keep: NUL and halves of a surrogate pair."""
     value = row.get(name)
-    return str(value) if value is not None else ""
+    return _UNKEPT.sub("", str(value)) if value is not None else ""
 
 
 def _moment(row: dict[str, Any], name: str) -> datetime | None:
-    """A moment in UTC: ISO 8601 now, milliseconds since 1970 in the exports of Ghost 0.x."""
+    """A moment in UTC: ISO 8601 now, milliseconds since 1970 in the exports of Ghost 0.x. None where it
+    is none, or outside of the years that dates have."""
     value = row.get(name)
-    if isinstance(value, int):
-        return datetime.fromtimestamp(value / 1000, UTC)
     try:
+        if isinstance(value, int):
+            return datetime.fromtimestamp(value / 1000, UTC)
         moment = datetime.fromisoformat(str(value)) if value else None
-    except ValueError:
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC) if moment else None
+    except (ValueError, OverflowError, OSError):
         return None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC) if moment else None

@@ -87,7 +87,13 @@ def convert_html(
     soup = BeautifulSoup(text, "html.parser")
     _prepare(soup, losses)
     converter = _Converter(lead_on=lead_on, losses=losses)
-    markdown: str = converter.convert_soup(soup)
+    try:
+        markdown: str = converter.convert_soup(soup)
+    except RecursionError:
+        # The library goes down element by element; no text that is read is nested so deep.
+        losses["It is nested too deep to be read as it was: its words alone are taken."] = None
+        library: Any = converter
+        markdown = library.escape(plain_text(text), set())
     return Converted(_tidy(markdown), tuple(losses))
 
 

@@ -37,6 +37,7 @@ _SHOWN = re.compile(
     r"\((?:<(?P<bracketed>https?://[^<>\n]*)>|(?P<bare>https?://[^\s()<>]+))"
     r"(?P<title>\s\"[^\"\n]*\")?\)"
 )
+_HOMELESS = re.compile(r"!\[(?:[^\]\\]|\\.)*\]\(<?(/[^/\s)>][^\s)>]*)")
 
 
 @dataclass(slots=True)
@@ -45,10 +46,12 @@ class Fetcher:
 
     Args:
         allow: which addresses may be called.
+        alive: called after each picture: one article may show a hundred slow ones.
     """
 
     by: User
     note: Note
+    alive: Callable[[], None]
     allow: Callable[[outbound.Address], bool] = outbound.is_public
     _failures: "Counter[str]" = field(default_factory=Counter)
     _refused: set[str] = field(default_factory=set)
@@ -104,6 +107,8 @@ class Fetcher:
             self._refused.add(url)
             self.note("picture", title, f"{url[:200]} stays where it is: {error}")
             return None
+        finally:
+            self.alive()
 
     def _content(self, url: str) -> bytes:
         if len(url) > PICTURE_ADDRESS_LENGTH:
@@ -153,6 +158,11 @@ def bring_all(fetcher: Fetcher, rows: "list[MovedArticle]", *, seconds: float) -
 def count_shown(markdown: str) -> int:
     """How many pictures of other sites a text shows."""
     return len({_address(match) for match in _SHOWN.finditer(markdown)})
+
+
+def count_homeless(markdown: str) -> int:
+    """How many pictures a text shows by a path alone."""
+    return len(set(_HOMELESS.findall(markdown)))
 
 
 def _address(match: "re.Match[str]") -> str:

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import IO, Any, BinaryIO, Final
+from typing import IO, BinaryIO, Final
+from urllib.parse import urlsplit
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.files.storage import default_storage
@@ -18,13 +19,19 @@ from django.utils import timezone
 from shared_apps.tenants.stored_files import open_file, write_file
 from tenant_apps import outbound
 from tenant_apps.activity import trail
-from tenant_apps.articles.errors import MoveNotReady
+from tenant_apps.articles.errors import MoveNotReady, SiteInvalid
 from tenant_apps.articles.models import LeftOut, Move, MovedArticle, MoveState, System
 from tenant_apps.articles.models.moving import WORKING
 from tenant_apps.articles.moving_in import images, taking, writers
+from tenant_apps.articles.moving_in.addresses import Site
 from tenant_apps.articles.moving_in.ghost_file import read_ghost_file
 from tenant_apps.articles.moving_in.html_text import convert_html
-from tenant_apps.articles.moving_in.records import ArticleRecord, FileInvalid, SourceFile
+from tenant_apps.articles.moving_in.records import (
+    ArticleRecord,
+    FileInvalid,
+    SourceFile,
+    WriterRecord,
+)
 from tenant_apps.articles.moving_in.wordpress_file import read_wordpress_file
 from tenant_apps.articles.permissions import can_move_in, require_move_in
 from tenant_apps.users.models import User
@@ -32,6 +39,7 @@ from tenant_apps.users.models import User
 MAX_BYTES: Final = 200 * 1024 * 1024
 # Nobody reads more; how many there are is in the report all the same.
 MAX_LEFT_OUT: Final = 20_000
+_SITE_LENGTH: Final = 200
 _BEGINNING: Final = 4_096
 _TOLD_EVERY: Final = 20
 _ARTICLES_AT_A_TIME: Final = 200
@@ -49,7 +57,15 @@ _HOW_TO: Final = (
 )
 
 
-def begin_move(*, file: BinaryIO, file_name: str, size: int, with_pictures: bool, by: User) -> Move:
+def begin_move(
+    *,
+    file: BinaryIO,
+    file_name: str,
+    size: int,
+    with_pictures: bool,
+    by: User,
+    site_address: str = "",
+) -> Move:
     """Keep a file of another system, and have it looked through once this transaction is committed.
 
     What can be seen in its beginning is refused at once.
@@ -58,13 +74,17 @@ def begin_move(*, file: BinaryIO, file_name: str, size: int, with_pictures: bool
         file: as it came, at its beginning.
         size: in bytes.
         with_pictures: whether pictures are to be fetched from where they are.
+        site_address: of the site before, by http or https; Ghost's file does not have it, and another
+            system's own word counts.
     Raises:
         NotAllowed: `by` may not move articles in.
         FileInvalid: it is no such file, or too large.
+        SiteInvalid: there can be no site at this address.
     """
     from tenant_apps.articles.tasks import check_move as check_move_task
 
     require_move_in(by)
+    site = _site_at(site_address)
     if size > MAX_BYTES:
         raise FileInvalid(
             f"The file has {size / 1_048_576:.0f} MB; {MAX_BYTES // 1_048_576} MB is the most that is "
@@ -84,11 +104,30 @@ def begin_move(*, file: BinaryIO, file_name: str, size: int, with_pictures: bool
             file_bytes=size,
             stored=stored,
             with_pictures=with_pictures,
+            site_address=site,
             created_by=by,
         )
         write_file(stored, file)
         check_move_task.delay_on_commit(str(move.pk))
     return move
+
+
+def _site_at(address: str) -> str:
+    """Scheme and host of an address: that is what links and pictures are put behind."""
+    if not address:
+        return ""
+    try:
+        parts = urlsplit(address)
+        is_site = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        is_site = False
+    site = f"{parts.scheme}://{parts.netloc}" if is_site else ""
+    if not site or len(site) > _SITE_LENGTH:
+        raise SiteInvalid(
+            "There is no site at this address. One begins with https:// or http://, and its name "
+            "follows."
+        )
+    return site
 
 
 def system_of(beginning: bytes) -> System:
@@ -123,17 +162,26 @@ def check_move(*, move: Move) -> Move:
             return move
         move.left_out.all().delete()
         notes = _Notes(move)
-        source = SourceFile(system=move.system)
+        # Read once before: pictures may stand behind the articles that show them.
+        attachments = _attachments(move)
+        source = _source_of(move)
         counts: Counter[str] = Counter()
         names: dict[str, set[str]] = {"categories": set(), "tags": set()}
-        known: dict[str, Any] = {}
+        known: dict[str, WriterRecord] = {}
+        keys: set[str] = set()
         for record in _records(move, source):
             _count(record, counts, names)
+            keys.add(taking.key_of(record))
             writer = taking.writer_of(record, source)
             known.setdefault(writer.key, writer)
             converted = convert_html(
-                record.html, is_plain=record.is_plain, attachments=source.attachments
+                record.html,
+                is_plain=record.is_plain,
+                attachments=attachments,
+                lead_on=Site(source.address).whole,
             )
+            if not source.address:
+                _note_homeless_pictures(record, converted.markdown, notes)
             counts["pictures"] += images.count_shown(converted.markdown) + bool(record.image_url)
             for loss in converted.losses:
                 notes.note("in the text", taking.title_of(record), loss)
@@ -142,20 +190,21 @@ def check_move(*, move: Move) -> Move:
             notes.note(left.what, left.title, left.why)
         if not counts["articles"]:
             raise FileInvalid("There are no articles in this file.")
-        move.site = source.address[:200]
+        # Ghost's keys are UUIDs, which mean something everywhere, wherever the site is said to be.
+        move.site = "" if move.system == System.GHOST else source.address[:_SITE_LENGTH]
         moved = MovedArticle.objects.filter(system=move.system, site=move.site)
         people = writers.people_here(known)
         move.report = {
             **counts,
             **{name: len(found) for name, found in names.items()},
             "title": source.title[:200],
-            "already": moved.count(),
+            "already": len(keys.intersection(moved.values_list("key", flat=True))),
             "writers": [
                 {"name": writer.name or key, "here": str(people[key]) if key in people else ""}
                 for key, writer in list(known.items())[:100]
             ],
-            "left_out": notes.finish(),
         }
+        move.report["left_out"] = notes.finish()
         move.state = MoveState.CHECKED
         move.checked_at = timezone.now()
         move.save(update_fields=["state", "report", "site", "checked_at"])
@@ -208,21 +257,22 @@ def take_move(*, move: Move) -> Move:
         return move
     with _ending(move):
         by = _whoever_answers(move)
-        notes = _Notes(move)
-        source = SourceFile(system=move.system)
+        notes = _Notes(move, at_once=True)
+        source = _source_of(move)
         plan = taking.read_plan(_records(move, source), source, system=move.system, site=move.site)
         with transaction.atomic():
-            again = SourceFile(system=move.system)
-            taking.make_places(plan, _records(move, again), by=by, note=notes.note)
+            again = _source_of(move)
+            known = move.left_out.filter(what="writer").exists()
+            note = _say_nothing if known else notes.note  # the worker before said it
+            taking.make_places(plan, _records(move, again), by=by, note=note)
         done = made = 0
-        for record in _records(move, SourceFile(system=move.system)):
+        for record in _records(move, _source_of(move)):
             made += taking.take_article(record, plan, move=move, by=by, note=notes.note) is not None
             done += 1
             if done % _TOLD_EVERY == 0:
                 _tell(move, done=done)
         made = MovedArticle.objects.filter(move=move).count()
-        move.report |= {"done": done, "taken": made}
-        move.report["left_out"] = move.report.get("left_out", 0) + notes.finish()
+        move.report |= {"done": done, "taken": made, "left_out": notes.finish()}
         with transaction.atomic():
             trail.record(verb="articles.moved_in", subject=move, actor=by, after={"articles": made})
             if move.with_pictures:
@@ -253,14 +303,19 @@ def fetch_pictures(
     if move.state != MoveState.FETCHING:
         return False
     with _ending(move):
-        notes = _Notes(move)
+        notes = _Notes(move, at_once=True)
         waiting = MovedArticle.objects.filter(move=move, pictures_done=False).order_by("id")
         rows = list(waiting.select_related("article")[:_ARTICLES_AT_A_TIME])
-        fetcher = images.Fetcher(by=_whoever_answers(move), note=notes.note, allow=allow)
+        fetcher = images.Fetcher(
+            by=_whoever_answers(move),
+            note=notes.note,
+            alive=lambda: _give_sign(move),
+            allow=allow,
+        )
         articles, fetched = images.bring_all(fetcher, rows, seconds=seconds)
         move.report["fetched"] = move.report.get("fetched", 0) + fetched
         move.report["looked_at"] = move.report.get("looked_at", 0) + articles
-        move.report["left_out"] = move.report.get("left_out", 0) + notes.finish()
+        move.report["left_out"] = notes.finish()
         if waiting.exists():
             move.worked_at = timezone.now()
             move.save(update_fields=["report", "worked_at"])
@@ -294,10 +349,16 @@ def progress_percent(move: Move) -> int:
 
 
 class _Notes:
-    """Collects what is left out, and writes it down at the end: also where the work is broken off."""
+    """Writes down what is left out.
 
-    def __init__(self, move: Move) -> None:
+    Args:
+        at_once: each note in the transaction of what it is about, so that both are there or neither is;
+            otherwise all of them at the end.
+    """
+
+    def __init__(self, move: Move, *, at_once: bool = False) -> None:
         self._move = move
+        self._at_once = at_once
         self._rows: list[LeftOut] = []
         self._count = 0
 
@@ -306,15 +367,23 @@ class _Notes:
         if self._count > MAX_LEFT_OUT:
             return
         clean = [text.replace("\x00", "") for text in (what, title, why)]
-        self._rows.append(
-            LeftOut(move=self._move, what=clean[0][:40], title=clean[1][:300], why=clean[2][:500])
-        )
+        row = LeftOut(move=self._move, what=clean[0][:40], title=clean[1][:300], why=clean[2][:500])
+        if self._at_once:
+            row.save(force_insert=True)
+        else:
+            self._rows.append(row)
 
     def finish(self) -> int:
-        """How many there were."""
+        """How many there are of this move, the ones that are not kept too."""
         LeftOut.objects.bulk_create(self._rows, batch_size=500)
         self._rows = []
-        return self._count
+        unkept = self._move.report.get("unkept", 0) + max(0, self._count - MAX_LEFT_OUT)
+        self._move.report["unkept"] = unkept
+        return self._move.left_out.count() + int(unkept)
+
+
+def _say_nothing(what: str, title: str, why: str) -> None:
+    pass
 
 
 def _records(move: Move, source: SourceFile) -> Iterator[ArticleRecord]:
@@ -325,10 +394,23 @@ def _records(move: Move, source: SourceFile) -> Iterator[ArticleRecord]:
         yield from _READERS[move.system](file, source)
 
 
+def _source_of(move: Move) -> SourceFile:
+    # WordPress's file says itself where its site is, and knows better.
+    address = move.site_address if move.system == System.GHOST else ""
+    return SourceFile(system=move.system, address=address)
+
+
+def _attachments(move: Move) -> dict[str, str]:
+    source = _source_of(move)
+    for _ in _records(move, source):
+        pass
+    return source.attachments
+
+
 def _count(record: ArticleRecord, counts: "Counter[str]", names: dict[str, set[str]]) -> None:
     counts["articles"] += 1
     counts["pages"] += record.is_page
-    counts[record.state] += 1
+    counts[taking.state_of(record)] += 1
     counts["comments"] += len(record.comments)
     names["categories"].update(term.slug for term in record.categories)
     names["tags"].update(term.slug for term in record.tags)
@@ -346,6 +428,18 @@ def _note_state(record: ArticleRecord, notes: _Notes) -> None:
         )
 
 
+def _note_homeless_pictures(record: ArticleRecord, markdown: str, notes: _Notes) -> None:
+    """Pictures of which the file says a path alone, where nobody says which site's it is."""
+    homeless = images.count_homeless(markdown) + record.image_url.startswith("/")
+    if homeless:
+        notes.note(
+            "picture",
+            taking.title_of(record),
+            f"The file does not say where {homeless} of its pictures are: they will not be shown. Send "
+            "the file again with the address of the site.",
+        )
+
+
 def _whoever_answers(move: Move) -> User:
     by = move.created_by
     if by is None or not can_move_in(by):
@@ -358,6 +452,10 @@ def _whoever_answers(move: Move) -> User:
 def _tell(move: Move, *, done: int) -> None:
     move.report["done"] = done
     Move.objects.filter(pk=move.pk).update(report=move.report, worked_at=timezone.now())
+
+
+def _give_sign(move: Move) -> None:
+    Move.objects.filter(pk=move.pk).update(worked_at=timezone.now())
 
 
 def _take(move: Move, state: MoveState) -> bool:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.text import Truncator
 
 from tenant_apps.activity import trail
-from tenant_apps.articles import searching
+from tenant_apps.articles import searching, subscribing
 from tenant_apps.articles.commenting import MAX_DEPTH
 from tenant_apps.articles.forms import MAX_BODY_CHARACTERS
 from tenant_apps.articles.models import (
@@ -171,11 +171,16 @@ def make_places(plan: Plan, records: Iterable[ArticleRecord], *, by: User, note:
     plan.tags = sorted_places.make_tags(names.values())
     sorted_places.keep_addresses(terms, categories=plan.categories, tags=plan.tags)
     plan.people = writers.people_here(known)
+    new: dict[str, User] = {}
     for key, writer in known.items():
         if key in plan.people:
             continue
         if writers.can_let_in(by):
-            plan.people[key] = writers.let_in(writer, by=by)
+            # Two names with one address are one person.
+            address = writers.address_of(writer)
+            if address not in new:
+                new[address] = writers.let_in(writer, by=by)
+            plan.people[key] = new[address]
         else:
             plan.people[key] = by
             note(
@@ -240,6 +245,8 @@ def _make(
         article=article, number=1, saved_at=article.updated_at, saved_by=article.author, **words
     )
     searching.index_article(article=article)
+    if article.is_published:
+        subscribing.keep_quiet_about(article=article)
     image = plan.site.whole(plan.source.attachments.get(record.image_url, record.image_url))
     MovedArticle.objects.create(
         system=move.system,
@@ -266,24 +273,32 @@ def _make(
     return article
 
 
-def _dates_of(record: ArticleRecord, *, by: User) -> dict[str, object]:
-    """State and dates as they were. What was scheduled for a time that has passed is published, as it
-    would be there."""
+def state_of(record: ArticleRecord) -> State:
+    """The state that it has here. What was scheduled for a time that has passed is published, as it would
+    be there; what needed a password is a draft."""
+    if record.needs_password or record.state not in {PUBLISHED, SCHEDULED}:
+        return State.DRAFT
     now = timezone.now()
+    at = record.published_at or record.created_at or now
+    is_ahead = record.state == SCHEDULED and at > now
+    return State.SCHEDULED if is_ahead else State.PUBLISHED
+
+
+def _dates_of(record: ArticleRecord, *, by: User) -> dict[str, object]:
+    """State and dates as they were."""
+    now = timezone.now()
+    state = state_of(record)
     created = record.created_at or record.published_at or now
     dates: dict[str, object] = {
         "created_at": created,
         "updated_at": record.updated_at or record.published_at or created,
     }
     at = record.published_at or created
-    if record.needs_password:
-        return {**dates, "state": State.DRAFT}
-    if record.state == SCHEDULED and at > now:
-        return {**dates, "state": State.SCHEDULED, "scheduled_for": at, "scheduled_by": by}
-    if record.state in {PUBLISHED, SCHEDULED}:
-        at = min(at, now)
-        return {**dates, "state": State.PUBLISHED, "published_at": at, "published_by": by}
-    return {**dates, "state": State.DRAFT}
+    if state == State.SCHEDULED:
+        dates |= {"scheduled_for": at, "scheduled_by": by}
+    if state == State.PUBLISHED:
+        dates |= {"published_at": min(at, now), "published_by": by}
+    return {**dates, "state": state}
 
 
 def _category_of(record: ArticleRecord, plan: Plan) -> Category | None:

@@ -65,6 +65,10 @@ _NOBODY_SAYS_WHEN: Final = "0000-00-00 00:00:00"
 _FORBIDDEN: Final = bytes(n for n in range(32) if n not in {9, 10, 13})
 
 
+class _EncodingUnknown(Exception):
+    pass
+
+
 class _Readable:
     """The file without the bytes that no XML parser takes."""
 
@@ -92,7 +96,7 @@ def read_wordpress_file(file: IO[bytes], source: SourceFile) -> Iterator[Article
     """
     is_export = False
     try:
-        events = ElementTree.iterparse(_Readable(file), events=("start", "end"), forbid_dtd=True)
+        events = _events_of(file)
         path: list[Element] = []
         for event, element in events:
             if event == "start":
@@ -114,6 +118,11 @@ def read_wordpress_file(file: IO[bytes], source: SourceFile) -> Iterator[Article
             f"The file is broken at line {line}, character {column}. Export it again; a download that "
             "was cut short ends like this."
         ) from error
+    except _EncodingUnknown as error:
+        raise FileInvalid(
+            "The file is written in an encoding that is not read here. Save it as UTF-8, or export it "
+            "again."
+        ) from error
     except DefusedXmlException as error:
         raise FileInvalid(
             "The file declares entities or a document type, which WordPress's exports never do. "
@@ -124,6 +133,16 @@ def read_wordpress_file(file: IO[bytes], source: SourceFile) -> Iterator[Article
             "This is no export of WordPress: it names no wxr_version. In WordPress choose Tools, "
             "Export, All content, and send the .xml file."
         )
+
+
+def _events_of(file: IO[bytes]) -> Iterator[tuple[str, Element]]:
+    try:
+        yield from ElementTree.iterparse(_Readable(file), events=("start", "end"), forbid_dtd=True)
+    except DefusedXmlException:  # a ValueError, too
+        raise
+    except (LookupError, ValueError) as error:
+        # expat (XML_SetUnknownEncodingHandler): a name that Python does not know, or of several bytes
+        raise _EncodingUnknown from error
 
 
 def _read_head(name: str, element: Element, source: SourceFile) -> None:
@@ -156,7 +175,7 @@ def _read_head(name: str, element: Element, source: SourceFile) -> None:
 def _read_item(item: Element, source: SourceFile) -> Iterator[ArticleRecord]:
     kind = _text(item, "post_type") or "post"
     title = _text(item, "title")
-    key = _text(item, "post_id") or _text(item, "guid")
+    key = _text(item, "post_id") or _text(item, "guid") or _text(item, "link") or title
     status = _text(item, "status") or "publish"
     if kind == "attachment":
         source.attachments[key] = _text(item, "attachment_url") or _text(item, "guid")
@@ -243,7 +262,7 @@ def _moment(element: Element, name: str) -> datetime | None:
         return _parsed(gmt)
     published = _text(element, "pubDate")
     if name == "post_date" and published and _NO_YEAR not in published:
-        with suppress(ValueError):  # then the local time says it
+        with suppress(ValueError, OverflowError):  # then the local time says it
             return parsedate_to_datetime(published).astimezone(UTC)
     local = _text(element, name)
     return _parsed(local) if local and local != _NOBODY_SAYS_WHEN else None

@@ -17,9 +17,10 @@ _NAME_LENGTH = 150
 
 def people_here(writers: Mapping[str, WriterRecord]) -> dict[str, User]:
     """The writers who belong to the workspace, by their keys: those whose address somebody here has."""
-    wanted = {_address_of(writer): key for key, writer in writers.items()}
-    found = User.objects.select_related("role").filter(email__in=wanted)
-    return {wanted[user.email.lower()]: user for user in found}
+    addresses = {key: address_of(writer) for key, writer in writers.items()}
+    rows = User.objects.select_related("role").filter(email__in=set(addresses.values()))
+    found = {user.email.lower(): user for user in rows}
+    return {key: found[address] for key, address in addresses.items() if address in found}
 
 
 def can_let_in(by: User) -> bool:
@@ -36,7 +37,7 @@ def let_in(writer: WriterRecord, *, by: User) -> User:
     """
     with transaction.atomic():
         person = membership.add_person(
-            email=_address_of(writer),
+            email=address_of(writer),
             full_name=(writer.name or writer.key)[:_NAME_LENGTH],
             role=Role.objects.get(slug=AUTHOR),
             password=None,
@@ -46,7 +47,7 @@ def let_in(writer: WriterRecord, *, by: User) -> User:
         return membership.deactivate_person(person=person, by=by)
 
 
-def _address_of(writer: WriterRecord) -> str:
+def address_of(writer: WriterRecord) -> str:
     """The writer's address; where the file has none that could be one, one that nobody can have
     (RFC 2606, section 2)."""
     try:

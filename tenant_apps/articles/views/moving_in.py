@@ -15,10 +15,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from tenant_apps.articles import permissions
-from tenant_apps.articles.errors import MoveNotReady
+from tenant_apps.articles.errors import MoveNotReady, SiteInvalid
 from tenant_apps.articles.forms import MoveForm
-from tenant_apps.articles.models import Move
-from tenant_apps.articles.moving_in import moves
+from tenant_apps.articles.models import Move, MoveState
+from tenant_apps.articles.moving_in import moves, writers
 from tenant_apps.articles.moving_in.records import FileInvalid
 from tenant_apps.csv_cells import write_row
 from tenant_apps.users.models import User
@@ -43,10 +43,13 @@ def move_in(request: HttpRequest) -> HttpResponse:
                 file_name=sent.name or "export",
                 size=sent.size or 0,
                 with_pictures=form.cleaned_data["with_pictures"],
+                site_address=form.cleaned_data["site_address"],
                 by=user,
             )
         except FileInvalid as error:
             form.add_error("file", str(error))
+        except SiteInvalid as error:
+            form.add_error("site_address", str(error))
         else:
             return redirect(found)
     earlier = Paginator(Move.objects.select_related("created_by"), MOVES_PER_PAGE)
@@ -64,8 +67,10 @@ def move_in(request: HttpRequest) -> HttpResponse:
 def move(request: HttpRequest, pk: UUID) -> HttpResponse:
     """How a move stands. htmx asks for its inner part alone, again and again while it works."""
     permissions.require_move_in(request.user)
-    found = get_object_or_404(Move, pk=pk)
+    found = get_object_or_404(Move.objects.select_related("created_by__role"), pk=pk)
     left_out = Paginator(found.left_out.all(), LEFT_OUT_PER_PAGE)
+    # Whoever takes it over answers for it; until then, that is whoever looks.
+    answers = cast("User", request.user) if found.state == MoveState.CHECKED else found.created_by
     inner = bool(request.headers.get("HX-Request"))
     return render(
         request,
@@ -73,6 +78,7 @@ def move(request: HttpRequest, pk: UUID) -> HttpResponse:
         {
             "section": "desk",
             "move": found,
+            "lets_in": answers is not None and writers.can_let_in(answers),
             "percent": moves.progress_percent(found),
             "page": left_out.get_page(request.GET.get("page")),
             "left_out_count": found.report.get("left_out", 0),

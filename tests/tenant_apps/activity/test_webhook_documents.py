@@ -34,27 +34,29 @@ def _headers(secrets: list[str], *, at: int | None = None) -> dict[str, str]:
 
 
 SECRET, OTHER = make_secret(), make_secret()
-CASES = [
-    (_headers([SECRET]), BODY, True),
-    (_headers([OTHER, SECRET]), BODY, True),
-    (_headers([OTHER]), BODY, False),
-    (_headers([SECRET]), BODY + b" ", False),
-    (_headers([SECRET], at=int(time.time()) - 3_600), BODY, False),
-]
 
 
-@pytest.mark.parametrize(("headers", "body", "is_genuine"), CASES)
-def test_python_example_knows_the_genuine(
-    headers: dict[str, str], body: bytes, is_genuine: bool
-) -> None:
+def _cases() -> list[tuple[dict[str, str], bytes, bool]]:
+    """Made when they are used: a signature is good for five minutes."""
+    return [
+        (_headers([SECRET]), BODY, True),
+        (_headers([OTHER, SECRET]), BODY, True),
+        (_headers([OTHER]), BODY, False),
+        (_headers([SECRET]), BODY + b" ", False),
+        (_headers([SECRET], at=int(time.time()) - 3_600), BODY, False),
+    ]
+
+
+def test_python_example_knows_the_genuine() -> None:
     told: dict[str, Any] = {}
     exec(_example("python"), told)  # noqa: S102 - our own page
-    assert told["is_genuine"](SECRET, headers, body) is is_genuine
+    for headers, body, expected in _cases():
+        assert told["is_genuine"](SECRET, headers, body) is expected
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node here")
 def test_node_example_knows_the_genuine() -> None:
-    cases = [[headers, body.decode(), expected] for headers, body, expected in CASES]
+    cases = [[headers, body.decode(), expected] for headers, body, expected in _cases()]
     script = f"""{_example("js")}
 const cases = {json.dumps(cases)};
 const got = cases.map(([headers, body]) => isGenuine({json.dumps(SECRET)}, headers, body));
@@ -69,7 +71,7 @@ console.log(JSON.stringify(got));
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == [expected for _, _, expected in CASES]
+    assert json.loads(done.stdout) == [expected for _, _, expected in _cases()]
 
 
 def test_list_of_event_types_is_the_registrys() -> None:

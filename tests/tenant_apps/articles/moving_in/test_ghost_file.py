@@ -75,6 +75,11 @@ def test_post_is_read_with_all_that_belongs_to_it() -> None:
             "published_at",
             datetime(2024, 5, 7, 7, 8, 9, tzinfo=UTC),
         ),
+        ({"published_at": 10**20}, "published_at", None),
+        ({"published_at": -(10**17)}, "published_at", None),
+        ({"published_at": "0001-01-01T00:00:00+01:00"}, "published_at", None),
+        ({"custom_excerpt": "a\x00b"}, "excerpt", "ab"),
+        ({"title": "a\ud800b"}, "title", "ab"),
         ({"slug": None}, "addresses", ()),
     ],
 )
@@ -109,6 +114,7 @@ def test_post_that_cannot_be_taken_is_named(change: dict[str, Any], why: str) ->
         (b"[]", "no export of Ghost"),
         (b'{"db": [{"data": {"posts": 3}}]}', "no export of Ghost"),
         (b'{"db": "x"}', "no export of Ghost"),
+        (b"[" * 100_000, "nested deeper"),
     ],
 )
 def test_file_that_is_none_is_refused_with_a_sentence(data: bytes, words: str) -> None:

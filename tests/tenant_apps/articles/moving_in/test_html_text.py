@@ -101,6 +101,13 @@ def test_unknown_shortcode_stands_and_is_named() -> None:
     assert converted.losses == ("The shortcode [contact-form-7] stands in the text as it was.",)
 
 
+def test_words_that_are_nested_too_deep_are_kept_and_it_is_named() -> None:
+    converted = convert_html("<div>" * 5_000 + "*Words*" + "</div>" * 5_000)
+    assert converted.markdown == "\\*Words\\*\n"
+    [loss] = converted.losses
+    assert "too deep" in loss
+
+
 def test_links_lead_on() -> None:
     moved = {"https://old.example/?p=1": "/articles/one/"}
     html = '<p><a href="https://old.example/?p=1">one</a> <img src="https://old.example/?p=1"></p>'

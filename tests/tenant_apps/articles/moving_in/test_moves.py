@@ -17,10 +17,9 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
-from tenant_apps.articles import tasks, writing
-from tenant_apps.articles.errors import MoveNotReady
+from tenant_apps.articles import publishing, tasks, writing
+from tenant_apps.articles.errors import MoveNotReady, SiteInvalid
 from tenant_apps.articles.models import (
-    Announcement,
     Article,
     Category,
     Comment,
@@ -33,6 +32,7 @@ from tenant_apps.articles.models import (
     MoveState,
     OldAddress,
     State,
+    Subscriber,
     Tag,
     Visibility,
 )
@@ -80,12 +80,20 @@ def ghost(**tables: Any) -> bytes:
     return json.dumps({"db": [{"meta": {}, "data": tables}]}).encode()
 
 
-def begin(content: bytes, by: User, *, name: str = "old.xml", with_pictures: bool = False) -> Move:
+def begin(
+    content: bytes,
+    by: User,
+    *,
+    name: str = "old.xml",
+    with_pictures: bool = False,
+    site_address: str = "",
+) -> Move:
     return moves.begin_move(
         file=io.BytesIO(content),
         file_name=name,
         size=len(content),
         with_pictures=with_pictures,
+        site_address=site_address,
         by=by,
     )
 
@@ -150,6 +158,47 @@ def test_file_is_looked_through_and_nothing_is_made(
     assert sorted(whats) == ["comment", "comment", "in the text", "page", "post"]
     assert before == (User.objects.count(), Category.objects.count(), Tag.objects.count())
     assert not Article.objects.exists()
+
+
+def test_what_is_said_before_is_what_becomes_of_it(take: Taker) -> None:
+    secret = "<wp:post_password>secret</wp:post_password>"
+    move = take(wordpress(post(1, more=secret), post(2, status="future"), post(3)))
+    said = {state: move.report.get(state, 0) for state in ("published", "scheduled", "draft")}
+    assert said == {"published": 2, "scheduled": 0, "draft": 1}
+    became = list(Article.objects.values_list("state", flat=True))
+    assert {state: became.count(state) for state in said} == said
+    # Of the file that comes now, not of the site.
+    assert take(wordpress(post(3), post(4))).report["already"] == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [("owner", "becomes somebody who can't log in"), ("editor", "stand under your name")],
+)
+def test_page_says_what_becomes_of_a_writer(
+    acme: TenantRef,
+    as_role: LoggedIn,
+    tasks_at_once: None,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    role: str,
+    words: str,
+) -> None:
+    client = as_role(role)
+    with django_capture_on_commit_callbacks(execute=True):
+        file = SimpleUploadedFile("old.xml", wordpress(POST))
+        sent = client.post("/desk/move-in/", {"file": file})
+    page = client.get(sent["Location"]).content.decode()
+    assert "Ina Calder" in page
+    assert words in page
+
+
+def test_gallery_whose_pictures_stand_behind_it_in_the_file_is_whole(take: Taker) -> None:
+    more = "<wp:attachment_url>https://old.example/jug.jpg</wp:attachment_url>"
+    attachment = post(9, kind="attachment", more=more)
+    move = take(wordpress(post(1, text='[gallery ids="9"]'), attachment))
+    assert list(move.left_out.filter(what="in the text")) == []
+    assert move.report["pictures"] == 1
+    assert Article.objects.get().body == "![](https://old.example/jug.jpg)"
 
 
 @pytest.mark.parametrize(
@@ -259,9 +308,38 @@ def test_writer_without_an_address_gets_one_that_nobody_has(take: Taker) -> None
     assert Article.objects.get().author.email == "zoe@moved.invalid"
 
 
-def test_subscribers_are_not_told(take: Taker) -> None:
-    take(wordpress(POST, post(8)))
-    assert not Announcement.objects.exists()
+def test_writers_with_one_address_are_one_person(take: Taker) -> None:
+    head = "".join(
+        f"<wp:author><wp:author_login>{login}</wp:author_login>"
+        f"<wp:author_email>desk@old.example</wp:author_email>"
+        f"<wp:author_display_name>{login}</wp:author_display_name></wp:author>"
+        for login in ("one", "two")
+    )
+    content = wordpress(post(1, writer="one"), post(2, writer="two"), head=head)
+    assert take(content).state == MoveState.DONE
+    assert {article.author.email for article in Article.objects.all()} == {"desk@old.example"}
+    # They are here by now: found by each of their names.
+    assert take(wordpress(post(3, writer="one"), post(4, writer="two"), head=head)).state == "done"
+    assert {article.author.email for article in Article.objects.all()} == {"desk@old.example"}
+    assert Article.objects.count() == 4
+
+
+def test_subscribers_are_not_told_and_not_when_it_comes_back_from_the_archive(
+    take: Taker, acme_people: People, django_capture_on_commit_callbacks: Any, mailoutbox: list[Any]
+) -> None:
+    Subscriber.objects.create(email="rae@example.com", confirmed_at=timezone.now(), sender="x")
+    take(wordpress(post(1), post(2, status="draft")))
+    article = Article.objects.get(slug="post-1")
+    with django_capture_on_commit_callbacks(execute=True):
+        publishing.archive_article(article=article, by=acme_people["owner"])
+        publishing.publish_article(article=article, by=acme_people["owner"])
+    assert mailoutbox == []
+    # A draft is read here for the first time.
+    with django_capture_on_commit_callbacks(execute=True):
+        publishing.publish_article(
+            article=Article.objects.get(slug="post-2"), by=acme_people["owner"]
+        )
+    assert [mail.to for mail in mailoutbox] == [["rae@example.com"]]
 
 
 def test_states_and_dates_are_as_they_were(take: Taker) -> None:
@@ -334,6 +412,51 @@ def test_ghost_articles_come_too(take: Taker) -> None:
     assert Article.objects.get(slug="second").visibility == Visibility.MEMBERS
 
 
+GHOST_WITH_PICTURES = {
+    **GHOST_POST,
+    "html": '<p><a href="__GHOST_URL__/second/">on</a></p>'
+    '<img src="__GHOST_URL__/content/images/jug.jpg">',
+    "feature_image": "__GHOST_URL__/content/images/cover.jpg",
+}
+
+
+def test_pictures_of_ghost_lead_to_the_site_that_was_named(take: Taker) -> None:
+    second = {**GHOST_POST, "uuid": "u-2", "slug": "second"}
+    content = ghost(posts=[GHOST_WITH_PICTURES, second])
+    move = take(content, name="old.json", site_address="https://ghost.example/")
+    assert not move.left_out.filter(what="picture").exists()
+    article = Article.objects.get(slug="a-post")
+    assert article.body == (
+        "[on](/articles/second/)\n\n![](https://ghost.example/content/images/jug.jpg)"
+    )
+    cover = MovedArticle.objects.get(article=article).image_url
+    assert cover == "https://ghost.example/content/images/cover.jpg"
+    # The same articles, wherever the site is said to be.
+    again = take(content, name="old.json", site_address="https://www.ghost.example")
+    assert again.report["taken"] == 0
+    assert take(content, name="old.json").report["taken"] == 0
+
+
+def test_pictures_of_ghost_that_nobody_says_the_place_of_are_named(take: Taker) -> None:
+    move = take(ghost(posts=[GHOST_WITH_PICTURES]), name="old.json")
+    left = move.left_out.get(what="picture")
+    assert left.title == "A post"
+    assert left.why.startswith("The file does not say where 2 of its pictures are")
+
+
+def test_site_that_is_no_site_is_refused(in_acme: TenantRef, acme_people: People) -> None:
+    for address in (
+        "ftp://old.example",
+        "old.example",
+        "https://",
+        "https://[",
+        "https://" + "x" * 200,
+    ):
+        with pytest.raises(SiteInvalid, match="begins with https://"):
+            begin(ghost(posts=[GHOST_POST]), acme_people["owner"], site_address=address)
+    assert not Move.objects.exists()
+
+
 def test_same_file_again_makes_nothing_twice(take: Taker) -> None:
     take(wordpress(POST))
     article = Article.objects.get()
@@ -396,6 +519,37 @@ def test_worker_that_was_killed_leaves_whole_articles_and_the_next_goes_on(
     move.refresh_from_db()
     assert (move.state, move.report["taken"]) == (MoveState.DONE, 5)
     assert Article.objects.count() == MovedArticle.objects.count() == 5
+
+
+def test_what_is_noted_of_an_article_outlives_the_worker_and_is_noted_once(
+    in_acme: TenantRef,
+    acme_people: People,
+    tasks_at_once: None,
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_article(acme_people["author"], "Post 1")
+    with django_capture_on_commit_callbacks(execute=True):
+        move = begin(wordpress(post(1), post(2)), acme_people["editor"])
+    move.refresh_from_db()
+    moves.request_take(move=move, by=acme_people["editor"])
+    whole = Comment.objects.bulk_create
+    asked = iter(range(10))
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        if next(asked) == 1:
+            raise SystemExit
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(Comment.objects, "bulk_create", killed)
+    with pytest.raises(SystemExit):
+        moves.take_move(move=Move.objects.get(pk=move.pk))
+    monkeypatch.undo()
+    with django_capture_on_commit_callbacks(execute=True):
+        moves.take_move(move=Move.objects.get(pk=move.pk))
+    move.refresh_from_db()
+    assert [left.what for left in move.left_out.all()] == ["writer", "address"]
+    assert move.report["left_out"] == 2
 
 
 def test_two_workers_at_once_make_each_article_once(
@@ -495,6 +649,8 @@ def test_normal_address(address: str, normal: str) -> None:
         "/2020/01/a-post",
         "/2020/01/a-post/?utm_source=x",
         "/?p=7",
+        "/?p=7&utm_source=x",
+        "/?utm_source=x&p=7",
     ],
 )
 def test_old_address_leads_to_the_article(take: Taker, as_role: LoggedIn, address: str) -> None:
@@ -668,6 +824,19 @@ def test_fetching_goes_on_where_it_was_broken_off(take: Taker, gallery: str) -> 
     assert move.report["looked_at"] == 3
 
 
+def test_each_picture_is_a_sign_of_life(take: Taker, gallery: str) -> None:
+    """One article with many slow pictures must not look as if its worker were lost."""
+    move = with_pictures(take, post(1, text=f'<img src="{gallery}/jug.jpg">'))
+    before = timezone.now()
+
+    def much_later(address: Address) -> bool:
+        Move.objects.update(worked_at=before - timedelta(hours=1))
+        return True
+
+    moves.fetch_pictures(move=move, allow=much_later)
+    assert Move.objects.get().worked_at >= before
+
+
 def test_words_that_were_changed_meanwhile_are_kept(
     take: Taker, gallery: str, acme_people: People
 ) -> None:
@@ -745,6 +914,22 @@ def test_page_says_at_the_field_what_is_wrong(
     response = as_role("editor").post("/desk/move-in/", data)
     assert response.status_code == 422
     assert sentence in response.content.decode()
+
+
+def test_page_takes_the_address_of_a_ghost_site(acme: TenantRef, as_role: LoggedIn) -> None:
+    client = as_role("editor")
+    file = ghost(posts=[GHOST_POST])
+
+    def sent(address: str) -> Any:
+        data = {"file": SimpleUploadedFile("x.json", file), "site_address": address}
+        return client.post("/desk/move-in/", data)
+
+    refused = sent("ftp://old.example")
+    assert refused.status_code == 422
+    assert 'id="id_site_address_error"' in refused.content.decode()
+    assert sent("old.example/blog").status_code == 302
+    with context.run_in(acme):
+        assert Move.objects.get().site_address == "https://old.example"
 
 
 def test_formula_in_a_title_is_not_run_by_a_spreadsheet(acme: TenantRef, as_role: LoggedIn) -> None:

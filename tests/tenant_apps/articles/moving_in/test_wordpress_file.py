@@ -167,6 +167,18 @@ def test_attachments_are_known_by_number() -> None:
     assert (articles, source.attachments) == ([], {"1": "https://old.example/a.jpg"})
 
 
+def test_article_without_a_number_is_known_by_its_address() -> None:
+    bare = (
+        "<item><title>{0}</title><link>https://old.example/{0}/</link>"
+        "<wp:post_type>post</wp:post_type></item>"
+    )
+    articles, _ = read(bare.format("one") + bare.format("two"))
+    assert [article.key for article in articles] == [
+        "https://old.example/one/",
+        "https://old.example/two/",
+    ]
+
+
 def test_bytes_that_xml_forbids_are_passed_over() -> None:
     [article], _ = read(item(more="<content:encoded><![CDATA[a\x0bb\x08]]></content:encoded>"))
     assert article.html == "ab"
@@ -179,6 +191,8 @@ def test_bytes_that_xml_forbids_are_passed_over() -> None:
         (b"Title,Body\n", "broken at line 1"),
         (b"<rss><channel><item/></channel></rss>", "no export of WordPress"),
         (HEAD.format(version="1.2").encode() + POST.encode()[:500], "Export it again"),
+        (b'<?xml version="1.0" encoding="Shift_JIS"?><rss/>', "Save it as UTF-8"),
+        (b'<?xml version="1.0" encoding="none-such"?><rss/>', "Save it as UTF-8"),
         (b'<!DOCTYPE r [<!ENTITY a "aaaa">]><rss>&a;</rss>', "document type"),
     ],
 )
