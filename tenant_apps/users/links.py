@@ -1,4 +1,4 @@
-"""Addresses for letters; the verb is in `tenant_apps.links`, where the apps below have it too."""
+"""Addresses for letters; the verbs are in `tenant_apps.links`, where the apps below have them too."""
 
 from tenant_apps.links import page_path, page_url
 
