@@ -1,10 +1,7 @@
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
-    atomic = False
 
     dependencies = [
         ('products', '0010_variant_price'),
@@ -27,9 +24,5 @@ class Migration(migrations.Migration):
                 default='checking',
                 max_length=10,
             ),
-        ),
-        AddIndexConcurrently(
-            model_name='product',
-            index=models.Index(fields=['updated_at', 'id'], name='products_product_updated'),
         ),
     ]
