@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("tenant_apps.workspace.api_urls")),
     re_path("^api/", api_not_found),
     path("", include("tenant_apps.users.urls")),
+    path("", include("tenant_apps.activity.urls")),
     path("", include("tenant_apps.articles.urls")),
     path("", include("tenant_apps.products.urls")),
     path("", include("tenant_apps.workspace.urls")),

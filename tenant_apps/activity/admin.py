@@ -6,22 +6,30 @@ there.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
+from django import forms
 from django.contrib import messages
 from django.contrib.admin.options import IS_POPUP_VAR, TO_FIELD_VAR
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import PAGE_VAR
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from tenant_apps.activity import trail
-from tenant_apps.activity.models import Entry
+from tenant_apps.activity import endpoints, trail, webhooks
+from tenant_apps.activity.errors import WebhookError
+from tenant_apps.activity.event_types import registered_event_types
+from tenant_apps.activity.models import Entry, WebhookDelivery, WebhookEndpoint
+from tenant_apps.activity.permissions import can_manage_webhooks
 
 HISTORY_PER_PAGE = 50
 
@@ -256,6 +264,159 @@ class EntryAdmin(TrailAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+class _WebhookAdmin(TrailAdmin):
+    """For whoever may manage webhooks, as everywhere."""
+
+    verbs_keep_the_trail = True
+    domain_errors = (WebhookError,)
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return can_manage_webhooks(request.user)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return can_manage_webhooks(request.user)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+    event_types = forms.MultipleChoiceField(
+        widget=UnfoldAdminCheckboxSelectMultipleWidget, label="Send these events"
+    )
+
+    class Meta:
+        model = WebhookEndpoint
+        fields = ["url", "description", "event_types"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "event_types" in self.fields:
+            field = cast("forms.MultipleChoiceField", self.fields["event_types"])
+            field.choices = [(one.name, one.label) for one in registered_event_types()]
+
+
+class EndpointAdmin(_WebhookAdmin):
+    """The addresses that events are sent to. A new one is made in its page, which shows the secret."""
+
+    form = EndpointForm
+    list_display = ("__str__", "url", "shown_state", "created_at")
+    list_filter = ("off_reason",)
+    search_fields = ("url", "description")
+    readonly_fields = (
+        *("created_at", "created_by", "failing_since"),
+        *("switched_off_at", "switched_off_by", "off_reason"),
+    )
+    fields = ("url", "description", "event_types", *readonly_fields)
+    list_select_related = True
+    actions = ("switch_on", "switch_off", "send_test")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return can_manage_webhooks(request.user)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return can_manage_webhooks(request.user)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return can_manage_webhooks(request.user)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return HttpResponseRedirect(reverse("activity:webhooks"))
+
+    def save_by_verb(self, request: HttpRequest, obj: Any, form: Any, *, change: bool) -> None:
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        endpoints.change_endpoint(endpoint=obj, changes=changes, by=_person(request))
+
+    def delete_model(self, request: HttpRequest, obj: WebhookEndpoint) -> None:
+        endpoints.delete_endpoint(endpoint=obj, by=_person(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Iterable[WebhookEndpoint]) -> None:
+        for endpoint in queryset:
+            endpoints.delete_endpoint(endpoint=endpoint, by=_person(request))
+
+    @display(  # type: ignore[untyped-decorator]  # unfold has no types
+        description="State", label={"on": "success", "failing": "warning", "off": "danger"}
+    )
+    def shown_state(self, endpoint: WebhookEndpoint) -> str:
+        return endpoint.state
+
+    @action(description="Switch on")  # type: ignore[untyped-decorator]  # unfold has no types
+    def switch_on(self, request: HttpRequest, queryset: Iterable[WebhookEndpoint]) -> None:
+        by = _person(request)
+        self.for_each(
+            request,
+            queryset,
+            lambda one: endpoints.switch_on(endpoint=one, by=by),
+            "switched on",
+        )
+
+    @action(description="Switch off")  # type: ignore[untyped-decorator]  # unfold has no types
+    def switch_off(self, request: HttpRequest, queryset: Iterable[WebhookEndpoint]) -> None:
+        by = _person(request)
+        self.for_each(
+            request,
+            queryset,
+            lambda one: endpoints.switch_off(endpoint=one, by=by),
+            "switched off",
+        )
+
+    @action(description="Send a test event")  # type: ignore[untyped-decorator]  # unfold has no types
+    def send_test(self, request: HttpRequest, queryset: Iterable[WebhookEndpoint]) -> None:
+        by = _person(request)
+        self.for_each(
+            request,
+            queryset,
+            lambda one: webhooks.send_test_event(endpoint=one, by=by),
+            "on the way",
+        )
+
+
+class DeliveryAdmin(_WebhookAdmin):
+    """What was sent, and what was answered: to be read and sent again."""
+
+    list_display = ("event", "endpoint", "shown_state", "response_status", "last_attempt_at")
+    list_filter = ("state", "endpoint")
+    list_select_related = ("event", "endpoint")
+    search_fields = ("event__type", "endpoint__url")
+    fields = (
+        *("event", "endpoint", "state", "attempts", "next_attempt_at", "last_attempt_at"),
+        *("delivered_at", "duration_ms", "response_status", "response_body", "failure"),
+        *("replayed_at", "replayed_by"),
+    )
+    actions = ("replay",)
+
+    @display(  # type: ignore[untyped-decorator]  # unfold has no types
+        description="State",
+        label={"waiting": "warning", "delivered": "success", "failed": "danger"},
+    )
+    def shown_state(self, delivery: WebhookDelivery) -> str:
+        return delivery.state
+
+    @action(description="Send again")  # type: ignore[untyped-decorator]  # unfold has no types
+    def replay(self, request: HttpRequest, queryset: Iterable[WebhookDelivery]) -> None:
+        by = _person(request)
+        self.for_each(
+            request,
+            queryset,
+            lambda one: webhooks.replay_delivery(delivery=one, by=by),
+            "on the way again",
+        )
+
+
+def _person(request: HttpRequest) -> AbstractBaseUser:
+    return cast("AbstractBaseUser", request.user)
 
 
 def _refused(form: Any, field: str, sentence: str) -> Any:

@@ -9,10 +9,27 @@ class ActivityConfig(AppConfig):
         from django.contrib.admin.models import LogEntry
         from django.db.models import DO_NOTHING
 
-        from shared_apps.tenants.registry import register_exporter
-        from tenant_apps.activity import exporting
+        from shared_apps.tenants.registry import (
+            CloneRules,
+            register_clone_rules,
+            register_exporter,
+        )
+        from tenant_apps.activity import errors, exporting
+        from tenant_apps.api.problems import register_refusal
 
         register_exporter("activity", exporting.export_rows)
+        register_refusal(errors.WebhookError)
+        # A copy of a workspace calls nobody: it would tell the source's receivers of what it does.
+        register_clone_rules(
+            "activity",
+            CloneRules(
+                never=[
+                    "activity_webhookendpoint",
+                    "activity_webhookevent",
+                    "activity_webhookdelivery",
+                ]
+            ),
+        )
 
         # Terrace has no django_admin_log table: its history is `activity.Entry`. Without this,
         # deleting a user would look for the user's log entries there.

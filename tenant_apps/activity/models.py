@@ -1,7 +1,12 @@
-from typing import Any
+from typing import Any, ClassVar
 
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
+
+from shared_apps.tenants.keys import uuid7
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):
@@ -43,3 +48,158 @@ class Entry(models.Model):
         """What changed, as (field, before, after), by the fields' names."""
         names = sorted({*self.before, *self.after})
         return [(name, self.before.get(name), self.after.get(name)) for name in names]
+
+
+class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+    def on(self) -> "WebhookEndpointQuerySet":
+        return self.filter(switched_off_at=None)
+
+    def wanting(self, event_type: str) -> "WebhookEndpointQuerySet":
+        return self.on().filter(event_types__contains=[event_type])
+
+
+class WebhookEndpoint(models.Model):
+    """An address that events are sent to."""
+
+    class OffReason(models.TextChoices):
+        BY_HAND = "by_hand", "Switched off by hand"
+        GONE = "gone", "It answered 410 Gone"
+        FAILING = "failing", "It failed for five days in a row"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    url = models.CharField("address", max_length=2000)
+    description = models.CharField(max_length=200, blank=True)
+    event_types = ArrayField(models.CharField(max_length=60), default=list)
+    # Encrypted by `encryption.encrypt_text`. The one before counts until its time is over.
+    secret = models.TextField(editable=False)
+    former_secret = models.TextField(blank=True, editable=False)
+    former_secret_until = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+    switched_off_at = models.DateTimeField(null=True, editable=False)
+    switched_off_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+    off_reason = models.CharField(
+        max_length=10, choices=OffReason, blank=True, default="", editable=False
+    )
+    # The first failure since the last success.
+    failing_since = models.DateTimeField(null=True, editable=False)
+    # A worker is at it, or it rests after a failure: nobody else calls it before.
+    busy_until = models.DateTimeField(null=True, editable=False)
+
+    objects = WebhookEndpointQuerySet.as_manager()
+
+    # Written by being used, not by being changed (tenant_apps/api/lost_updates.py).
+    NO_CHANGE: ClassVar[frozenset[str]] = frozenset({"failing_since", "busy_until"})
+
+    class Meta:
+        verbose_name = "webhook"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.description or self.url
+
+    def get_absolute_url(self) -> str:
+        return reverse("activity:webhook", args=[self.pk])
+
+    @property
+    def is_on(self) -> bool:
+        return self.switched_off_at is None
+
+    @property
+    def state(self) -> str:
+        if not self.is_on:
+            return "off"
+        return "failing" if self.failing_since else "on"
+
+
+class WebhookEvent(models.Model):
+    """Something that happened and that an endpoint wanted to know, written with what happened.
+
+    Its key is the header `webhook-id`: the same however often it is sent.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    type = models.CharField(max_length=60)
+    happened_at = models.DateTimeField(default=timezone.now)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.pk}"
+
+
+class DeliveryState(models.TextChoices):
+    WAITING = "waiting", "Waiting"
+    DELIVERED = "delivered", "Delivered"
+    FAILED = "failed", "Failed"
+
+
+class WebhookDelivery(models.Model):
+    """One event on its way to one endpoint, and how the last attempt went."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    endpoint = models.ForeignKey(
+        WebhookEndpoint, on_delete=models.CASCADE, related_name="deliveries", db_index=False
+    )
+    event = models.ForeignKey(WebhookEvent, on_delete=models.CASCADE, related_name="deliveries")
+    state = models.CharField(
+        max_length=10, choices=DeliveryState, default=DeliveryState.WAITING, editable=False
+    )
+    # Since it was written, or last replayed. Counted before it is sent.
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    next_attempt_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_attempt_at = models.DateTimeField(null=True, editable=False)
+    duration_ms = models.PositiveIntegerField(null=True, editable=False)
+    response_status = models.PositiveSmallIntegerField(null=True, editable=False)
+    # The first kilobyte, as text.
+    response_body = models.TextField(blank=True, editable=False)
+    failure = models.CharField("what went wrong", max_length=500, blank=True, editable=False)
+    delivered_at = models.DateTimeField(null=True, editable=False)
+    replayed_at = models.DateTimeField(null=True, editable=False)
+    replayed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["event", "endpoint"], name="activity_delivery_once_each"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["endpoint", "-id"], name="activity_delivery_log"),
+            models.Index(
+                fields=["endpoint", "next_attempt_at"],
+                condition=models.Q(state="waiting"),
+                name="activity_delivery_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event.type} to {self.endpoint}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("activity:delivery", args=[self.pk])

@@ -70,13 +70,14 @@ def _columns(
         "object_label": str(subject)[:200],
         "actor_id": actor.pk if actor else None,
         "actor_email": actor.get_username() if actor else "",
-        "before": _as_json(before),
-        "after": _as_json(after),
+        "before": as_json(before),
+        "after": as_json(after),
         "ip_address": _ip_address.get(),
     }
 
 
-def _as_json(values: Mapping[str, Any] | None) -> dict[str, Any]:
+def as_json(values: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The values as JSON will take them: dates and keys as text."""
     return {name: _plain(value) for name, value in (values or {}).items()}
 
 
@@ -86,7 +87,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return _as_json(value)
+        return as_json(value)
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(item) for item in value]
     return str(value)

@@ -15,7 +15,10 @@ class ArticlesConfig(AppConfig):
             register_exporter,
             register_usage_counter,
         )
-        from tenant_apps.articles import exporting, selectors
+        from tenant_apps.activity.event_types import register_event_types
+        from tenant_apps.api.problems import register_refusal
+        from tenant_apps.articles import events, exporting, selectors
+        from tenant_apps.articles.errors import ArticleError
         from tenant_apps.users.permissions import (
             ADMIN,
             AUTHOR,
@@ -41,6 +44,8 @@ class ArticlesConfig(AppConfig):
             Permission("articles.manage_subscribers", "See and remove subscribers", roles=(ADMIN,)),
             Permission("articles.manage_categories", "Arrange categories and tags", roles=editors),
         )
+        register_event_types(*events.EVENT_TYPES)
+        register_refusal(ArticleError)
         register_usage_counter("articles", selectors.count_articles)
         # A copy of a workspace writes to nobody, and holds nobody's unsaved words.
         register_clone_rules(

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from tenant_apps.activity import trail
+from tenant_apps.activity import trail, webhooks
 from tenant_apps.articles import subscribing
 from tenant_apps.articles.errors import DateInThePast, NothingToPublish, WrongState
 from tenant_apps.articles.models import Article, State
@@ -157,4 +157,5 @@ def _step(
         trail.record(
             verb=verb, subject=article, actor=by, before={"state": before}, after={"state": to}
         )
+        webhooks.announce(verb, article)
     return article

@@ -16,7 +16,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from shared_apps.tenants.context import TenantRef, require_tenant
-from tenant_apps.activity import trail
+from tenant_apps.activity import trail, webhooks
 from tenant_apps.articles.errors import SubscriptionInvalid, TooManySubscriptions
 from tenant_apps.articles.models import Announcement, Article, Delivery, Subscriber
 from tenant_apps.articles.permissions import require_manage_subscribers
@@ -94,7 +94,9 @@ def confirm_subscription(*, token: str) -> Subscriber:
     subscriber = find_request(token=token)
     if subscriber.confirmed_at is None:
         subscriber.confirmed_at = timezone.now()
-        subscriber.save(update_fields=["confirmed_at"])
+        with transaction.atomic():
+            subscriber.save(update_fields=["confirmed_at"])
+            webhooks.announce("subscriber.confirmed", subscriber)
     return subscriber
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from tenant_apps.activity import trail
+from tenant_apps.activity import trail, webhooks
 from tenant_apps.articles import searching
 from tenant_apps.articles.errors import EditConflict, SlugTaken
 from tenant_apps.articles.models import (
@@ -72,6 +72,7 @@ def create_article(  # noqa: PLR0913 (an article's own fields, by name)
             _keep_revision(article, by=by)
             searching.index_article(article=article)
             trail.record(verb="article.created", subject=article, actor=by, after={"title": title})
+            webhooks.announce("article.created", article)
     except IntegrityError as error:
         _refuse_slug_clash(error, wanted)
         raise
@@ -162,6 +163,7 @@ def _write_changes(
         searching.index_article(article=article)
     verb = "article.changed" if restored_from is None else "article.restored"
     trail.record(verb=verb, subject=article, actor=by, before=before, after=after)
+    webhooks.announce("article.updated", article)
 
 
 def give_up_address(*, address: OldAddress, by: User) -> None:
@@ -211,6 +213,7 @@ def delete_article(*, article: Article, by: User) -> None:
         trail.record(
             verb="article.deleted", subject=article, actor=by, before={"title": article.title}
         )
+        webhooks.announce("article.deleted", article)
         article.delete()
 
 

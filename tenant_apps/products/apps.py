@@ -7,7 +7,10 @@ class ProductsConfig(AppConfig):
 
     def ready(self) -> None:
         from shared_apps.tenants.registry import register_exporter, register_usage_counter
-        from tenant_apps.products import exporting, selectors
+        from tenant_apps.activity.event_types import register_event_types
+        from tenant_apps.api.problems import register_refusal
+        from tenant_apps.products import events, exporting, selectors
+        from tenant_apps.products.errors import ProductError
         from tenant_apps.users.permissions import ADMIN, EDITOR, Permission, register_permissions
 
         editors = (ADMIN, EDITOR)
@@ -18,5 +21,7 @@ class ProductsConfig(AppConfig):
             Permission("products.import_products", "Import products from files", roles=editors),
             Permission("products.moderate_reviews", "Moderate reviews", roles=editors),
         )
+        register_event_types(*events.EVENT_TYPES)
+        register_refusal(ProductError)
         register_usage_counter("products", selectors.count_products)
         register_exporter("products", exporting.export_rows)

@@ -16,6 +16,7 @@ from django.db import connection, models
 from django.db.models import Q
 from django.utils import timezone
 
+from tenant_apps.activity import webhooks
 from tenant_apps.products import stock
 from tenant_apps.products.csv_files import CsvFile
 from tenant_apps.products.file_formats import read_columns
@@ -640,6 +641,10 @@ def _write(plan: _Plan, *, by: User | None) -> None:
             kind.objects.bulk_create(
                 rows, update_conflicts=True, unique_fields=["pk"], update_fields=names
             )
+    made = [row for row in plan.new if isinstance(row, Product)]
+    webhooks.announce_many("product.created", made)
+    changed: list[models.Model] = [row for row, _ in plan.changed.get(Product, {}).values()]
+    webhooks.announce_many("product.updated", changed)
     stock.carry_out(moves=plan.moves, reason=MovementReason.IMPORTED, by=by)
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from tenant_apps.activity import trail
+from tenant_apps.activity import trail, webhooks
 from tenant_apps.products.errors import ReviewInvalid, WrongState
 from tenant_apps.products.models import (
     REVIEW_LENGTH,
@@ -53,7 +53,9 @@ def write_review(*, product: Product, stars: int, text: str, by: User) -> Review
             raise WrongState(f'"{product}" is not on sale, so it cannot be reviewed.')
         review = Review.objects.filter(product=row, author=by).first()
         if review is None:
-            return Review.objects.create(product=product, author=by, stars=stars, text=text)
+            review = Review.objects.create(product=product, author=by, stars=stars, text=text)
+            webhooks.announce("review.posted", review)
+            return review
         if (review.stars, review.text) == (stars, text):
             return review
         _count(review, -1)
@@ -63,6 +65,7 @@ def write_review(*, product: Product, stars: int, text: str, by: User) -> Review
         review.save(
             update_fields=["stars", "text", "state", "written_at", "decided_at", "decided_by"]
         )
+        webhooks.announce("review.posted", review)
     return review
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from tenant_apps.activity import webhooks
 from tenant_apps.products import stock_alerts
 from tenant_apps.products.errors import StockInvalid, StockTooLow, VariantGone
 from tenant_apps.products.models import MovementReason, ProductVariant, StockMovement
@@ -122,6 +123,7 @@ def carry_out(
         moved = [rows[movement.variant_id] for movement in movements if movement.variant_id]
         _save_quantities(moved)
         StockMovement.objects.bulk_create(movements)
+        webhooks.announce_many("stock.changed", movements)
         stock_alerts.note_levels(variants=moved, by=by)
     return movements
 

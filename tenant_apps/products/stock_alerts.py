@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from shared_apps.tenants.context import require_tenant
-from tenant_apps.activity import trail
+from tenant_apps.activity import trail, webhooks
 from tenant_apps.products.models import ProductVariant, StockAlert, StockWatch
 from tenant_apps.products.permissions import can_change, require_change
 from tenant_apps.users.letters import post_letter
@@ -60,6 +60,7 @@ def note_levels(*, variants: Iterable[ProductVariant], by: User | None) -> list[
     if fallen:
         StockAlert.objects.bulk_create(fallen)
         _tell_the_trail(fallen, by)
+        webhooks.announce_many("stock.low", fallen)
         mail_stock_alerts.delay_on_commit()
     return fallen
 

@@ -19,10 +19,12 @@ class UsersConfig(AppConfig):
             register_person_finder,
             register_seeder,
         )
+        from tenant_apps.activity.event_types import register_event_types
         from tenant_apps.api.problems import register_refusal
         from tenant_apps.users import (
             adapter,
             errors,
+            events,
             exporting,
             membership,
             passwords,
@@ -38,6 +40,7 @@ class UsersConfig(AppConfig):
             Permission("users.manage_people", "Invite people and change roles", roles=("admin",)),
         )
         register_scopes("users", things="people, roles and invitations, your profile and tokens")
+        register_event_types(*events.EVENT_TYPES)
         register_refusal(errors.MembershipError)
         # Django's and allauth's own: whoever logs in, wherever, has a row for it.
         user_logged_in.connect(sign_ins.on_logged_in, dispatch_uid="users.sign_ins")

@@ -5,15 +5,17 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from shared_apps.tenants.context import require_tenant
+from tenant_apps.activity import webhooks
 from tenant_apps.users.links import page_url
 from tenant_apps.users.models import User
 from tenant_apps.users.sender import from_header, reply_to
 
 
 def welcome_person(person: User) -> None:
-    """Have the letter sent once this transaction is committed."""
+    """Have the letter sent once this transaction is committed, and other programs told."""
     from tenant_apps.users.tasks import send_welcome_letter
 
+    webhooks.announce("member.joined", person)
     send_welcome_letter.delay_on_commit(str(person.pk))
 
 

@@ -5,8 +5,8 @@ from typing import Any, cast
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from tenant_apps.activity.admin import EntryAdmin, TrailAdmin
-from tenant_apps.activity.models import Entry
+from tenant_apps.activity.admin import DeliveryAdmin, EndpointAdmin, EntryAdmin, TrailAdmin
+from tenant_apps.activity.models import Entry, WebhookDelivery, WebhookEndpoint
 from tenant_apps.articles import admin as articles
 from tenant_apps.articles.models import Article, Comment, OldAddress, Subscriber, Tag
 from tenant_apps.articles.models import Category as ArticleCategory
@@ -73,4 +73,6 @@ tenant_admin.register(Invitation, users.InvitationAdmin)
 tenant_admin.register(Role, users.RoleAdmin)
 tenant_admin.register(ApiToken, users.ApiTokenAdmin)
 tenant_admin.register(Entry, EntryAdmin)
+tenant_admin.register(WebhookEndpoint, EndpointAdmin)
+tenant_admin.register(WebhookDelivery, DeliveryAdmin)
 tenant_admin.register(Workspace, WorkspaceAdmin)

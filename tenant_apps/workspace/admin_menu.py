@@ -151,6 +151,12 @@ UNFOLD_TENANT: dict[str, Any] = {
                         "admin:activity_entry_changelist",
                         "activity.view_entry",
                     ),
+                    _item(
+                        "Webhooks",
+                        "webhook",
+                        "admin:activity_webhookendpoint_changelist",
+                        "activity.manage_webhooks",
+                    ),
                     _item("Take-out", "download", "workspace:take-out", "workspace.take_out_data"),
                 ],
             },

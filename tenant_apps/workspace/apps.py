@@ -13,6 +13,7 @@ class WorkspaceConfig(AppConfig):
             register_exporter,
             register_seeder,
         )
+        from tenant_apps.activity.permissions import MANAGE_WEBHOOKS
         from tenant_apps.api.cross_origin import register_origins
         from tenant_apps.articles.language import register_language
         from tenant_apps.products.money import register_currency
@@ -28,6 +29,7 @@ class WorkspaceConfig(AppConfig):
                 "workspace.change_settings", "Change the workspace's settings", roles=(ADMIN,)
             ),
             Permission("activity.view_entry", "Read the audit trail", roles=(ADMIN,)),
+            Permission(MANAGE_WEBHOOKS, "Manage webhooks", roles=(ADMIN,)),
             Permission(
                 "workspace.take_out_data", "Download all of the workspace's data", roles=(ADMIN,)
             ),
@@ -39,6 +41,7 @@ class WorkspaceConfig(AppConfig):
         register_language(lambda: known_workspace().language)
         register_scopes("articles", things="articles, their categories and tags")
         register_scopes("products", things="products, their categories and stock")
+        register_scopes("activity", things="webhooks and what was sent to them")
         register_scopes("workspace", things="the workspace's settings")
         register_origins(lambda: known_workspace().api_origins)
         register_currency(lambda: known_workspace().currency)

@@ -32,14 +32,14 @@ from django.utils import timezone
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
-from tenant_apps.activity.models import Entry
+from tenant_apps.activity.models import Entry, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from tenant_apps.api.models import KeptAnswer
 from tenant_apps.articles import publishing, subscribing, writing
 from tenant_apps.articles.models import Article, Comment, Move, OldAddress, Picture, Subscriber
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
-from tenant_apps.products.models import ImportRun, Product, ProductVariant, Review
+from tenant_apps.products.models import ImportRun, Product, ProductImage, ProductVariant, Review
 from tenant_apps.products.models import State as ProductState
 from tenant_apps.users import api_tokens
 from tenant_apps.users.invitations import send_letter
@@ -148,6 +148,7 @@ def _plant(globex: TenantRef) -> None:
             title=SECRET, handle=SECRET, state=ProductState.PUBLISHED, published_at=timezone.now()
         )
         ProductVariant.objects.create(product=product, price_minor=100)
+        ProductImage.objects.create(product=product, url=f"https://example.com/{SECRET}.jpg")
         Review.objects.create(product=product, author=owner, stars=5, text=SECRET, state="approved")
         ImportRun.objects.create(file_name=f"{SECRET}.csv", file_bytes=1, created_by=owner)
         Move.objects.create(
@@ -181,6 +182,14 @@ def _plant(globex: TenantRef) -> None:
                                      data={"name": SECRET, "credential": credential})  # fmt: skip
         Entry.objects.create(id=NUMBER, verb="planted", object_type="x", object_id="1",
                              object_label=SECRET)  # fmt: skip
+        event = WebhookEvent.objects.create(type="stock.low", data={"note": SECRET})
+        endpoint = WebhookEndpoint.objects.create(
+            url=f"https://{SECRET}.example/",
+            description=SECRET,
+            event_types=["stock.low"],
+            secret="x",
+        )
+        WebhookDelivery.objects.create(endpoint=endpoint, event=event, failure=SECRET)
         branding.change_look(changes={"accent": "#aa0000", "footer": SECRET}, by=owner)
         branding.publish_look(by=owner)
         branding.change_look(changes={"footer": f"{SECRET} draft"}, by=owner)
@@ -218,6 +227,10 @@ def _pk(route: str) -> str:
         ("api/v1/article-categories/", ArticleCategory),
         ("api/v1/comments/", Comment),
         ("api/v1/pictures/", Picture),
+        ("api/v1/tags/", ArticleTag),
+        ("api/v1/old-addresses/", OldAddress),
+        ("api/v1/subscribers/", Subscriber),
+        ("api/v1/product-imports/", ImportRun),
         ("desk/pictures/", Picture),
         ("desk/comments/", Comment),
         ("^desk/comments/", Comment),
@@ -230,6 +243,10 @@ def _pk(route: str) -> str:
         ("products/import/", ImportRun),
         ("account/2fa/webauthn/keys/", Authenticator),
         ("account/devices/", SignIn),
+        ("account/webhooks/deliveries/", WebhookDelivery),
+        ("account/webhooks/", WebhookEndpoint),
+        ("api/v1/webhooks/<uuid:endpoint_id>/", WebhookDelivery),
+        ("api/v1/webhooks/", WebhookEndpoint),
         ("account/tokens/", ApiToken),
         ("api/v1/me/sign-ins/", SignIn),
         ("api/v1/me/tokens/", ApiToken),
@@ -271,6 +288,8 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "number": (lambda route: "1", "1"),
     "version": (lambda route: LookRelease.objects.get().style, "000000000000"),
     "handle": (lambda route: SECRET, "nobodys"),
+    "endpoint_id": (lambda route: _key_of(WebhookEndpoint), NOBODYS_UUID),
+    "image_id": (lambda route: _key_of(ProductImage), NOBODYS_UUID),
     "variant_id": (lambda route: _key_of(ProductVariant), NOBODYS_UUID),
     "token": (_token, "nobodys"),
     "name": (_name, "archive"),

@@ -131,7 +131,7 @@ def test_moves_of_many_cost_the_same(
 ) -> None:
     variants = [stocked(f"Mug {n}", by=acme_people["editor"]) for n in range(4)]
     for rows in (1, 3):
-        with django_assert_num_queries(4 + SAVEPOINT):
+        with django_assert_num_queries(5 + SAVEPOINT):
             stock.carry_out(
                 moves=[stock.Move(variant, delta=1) for variant in variants[:rows]],
                 reason=MovementReason.RECEIVED,

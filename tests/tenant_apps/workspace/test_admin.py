@@ -114,6 +114,8 @@ def test_every_model_of_the_admin_is_walked_below() -> None:
         *("products.Product", "products.Category", "products.Review"),
         *("users.User", "users.Invitation", "users.Role", "users.ApiToken"),
         *("activity.Entry", "workspace.Workspace"),
+        # tests/tenant_apps/activity/test_webhook_pages.py walks these.
+        *("activity.WebhookEndpoint", "activity.WebhookDelivery"),
     }
 
 

@@ -1,0 +1,49 @@
+from typing import Any
+
+from django import forms
+
+from tenant_apps.activity.event_types import registered_event_types
+from tenant_apps.activity.models import DeliveryState
+
+
+def event_type_choices() -> list[tuple[str, str]]:
+    """Read when the form is shown: apps register theirs at start."""
+    return [(one.name, f"{one.label} ({one.name})") for one in registered_event_types()]
+
+
+class EndpointForm(forms.Form):
+    """An address and what is sent to it; kept by a verb, not by the form."""
+
+    url = forms.CharField(
+        label="Address",
+        max_length=2000,
+        widget=forms.URLInput(attrs={"placeholder": "https://example.com/hooks"}),
+        help_text="Events are sent there by POST, as JSON. It must be reachable by everybody.",
+    )
+    description = forms.CharField(
+        required=False, max_length=200, help_text="So that you know it again."
+    )
+    event_types = forms.MultipleChoiceField(
+        label="Send these events", widget=forms.CheckboxSelectMultiple, choices=event_type_choices
+    )
+
+    def changes(self) -> dict[str, Any]:
+        """What differs from what the form was shown with."""
+        return {name: self.cleaned_data[name] for name in self.changed_data}
+
+
+class LogForm(forms.Form):
+    """What of the log is shown."""
+
+    state = forms.ChoiceField(
+        required=False, choices=[("", "All"), *DeliveryState.choices], label="State"
+    )
+
+
+class ReplayForm(forms.Form):
+    """From when on failed events are sent again."""
+
+    since = forms.DateTimeField(
+        label="Failed since",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
