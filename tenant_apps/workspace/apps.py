@@ -13,6 +13,7 @@ class WorkspaceConfig(AppConfig):
             register_exporter,
             register_seeder,
         )
+        from tenant_apps.activity.notification_kinds import Kind, register_kinds
         from tenant_apps.activity.permissions import MANAGE_WEBHOOKS
         from tenant_apps.api.cross_origin import register_origins
         from tenant_apps.articles.language import register_language
@@ -34,9 +35,10 @@ class WorkspaceConfig(AppConfig):
         )
         register_signup_policy(lambda: selectors.current_workspace().signup_open)
         register_language(lambda: selectors.current_workspace().language)
+        register_kinds(Kind("take_out_ended", "Your take-out has ended", "workspace.take_out_data"))
         register_scopes("articles", things="articles, their categories and tags")
         register_scopes("products", things="products, their categories and stock")
-        register_scopes("activity", things="webhooks and what was sent to them")
+        register_scopes("activity", things="webhooks and your notifications")
         register_origins(lambda: selectors.current_workspace().api_origins)
         register_currency(lambda: selectors.current_workspace().currency)
         register_seeder("workspace", seeding.seed_workspace, order=10)
