@@ -109,6 +109,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "tenant_apps.users.middleware.people_middleware",
+    "tenant_apps.workspace.middleware.workspace_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.content_security.ContentSecurityMiddleware",
@@ -408,7 +409,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "tenant_apps.api.pagination.NewestFirst",
     "DEFAULT_FILTER_BACKENDS": [
-        "django_filters.rest_framework.DjangoFilterBackend",
+        "tenant_apps.api.filters.Filters",
         "tenant_apps.api.filters.Search",
         "tenant_apps.api.filters.Ordering",
     ],
@@ -432,6 +433,16 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    # Several apps call a field `state`.
+    "ENUM_NAME_OVERRIDES": {
+        "ArticleState": "tenant_apps.articles.models.State",
+        "CommentState": "tenant_apps.articles.models.CommentState",
+        "PictureState": "tenant_apps.articles.models.PictureState",
+        "ImportState": "tenant_apps.products.models.ImportState",
+        "TokenState": ["open", "revoked", "expired"],
+        "ProductState": "tenant_apps.products.models.State",
+        "ReviewState": "tenant_apps.products.models.ReviewState",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "tenant_apps.api.openapi.add_what_all_share",

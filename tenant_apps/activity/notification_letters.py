@@ -19,6 +19,7 @@ from shared_apps.tenants.context import TenantRef, require_tenant
 from tenant_apps.activity.models import Notification, NotificationChoices
 from tenant_apps.activity.notifications import leave_token
 from tenant_apps.links import full_url, page_url
+from tenant_apps.sender import from_header, reply_to
 
 # By the person's own clock.
 DIGEST_HOUR: Final = 7
@@ -101,6 +102,8 @@ def _letter(person: Any, rows: Sequence[Notification]) -> EmailMultiAlternatives
         subject=" ".join(render_to_string("emails/notifications.subject", facts).split()),
         body=render_to_string("emails/notifications.txt", facts),
         to=[person.email],
+        from_email=from_header(),
+        reply_to=reply_to(),
     )
     letter.attach_alternative(render_to_string("emails/notifications.html", facts), "text/html")
     # RFC 8058: a mail program POSTs to the address with this body, and asks nobody anything.

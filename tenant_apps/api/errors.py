@@ -1,6 +1,6 @@
 """What an endpoint may answer besides what Django REST framework has errors for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rest_framework import status
@@ -14,8 +14,21 @@ class WrongParameter(APIException):
     default_code = "invalid_parameter"
 
     def __init__(self, parameter: str, sentence: str) -> None:
-        self.parameter = parameter
+        self.sentences: dict[str, list[str]] = {parameter: [sentence]}
         super().__init__(sentence)
+
+
+class WrongParameters(WrongParameter):
+    """Some parameters of the address cannot be used.
+
+    Args:
+        sentences: what is wrong with each, by its name.
+    """
+
+    def __init__(self, sentences: Mapping[str, Sequence[str]]) -> None:
+        first = next(iter(sentences))
+        super().__init__(first, sentences[first][0])
+        self.sentences = {name: list(told) for name, told in sentences.items()}
 
 
 class Conflict(APIException):

@@ -6,6 +6,7 @@ from typing import Any, Final
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter
+from rest_framework.parsers import MultiPartParser
 
 from shared_apps.tenants.problems import PROBLEM_JSON
 from tenant_apps.api.lost_updates import TAGS
@@ -58,14 +59,24 @@ class ApiSchema(AutoSchema):
             self.method == "POST"
             and getattr(view, "keeps_answers", True)
             and view.permission_classes
+            and _takes_more_than_files(view)
         ):
             parameters.append(_IDEMPOTENCY_KEY)
-        if self.method in {"PUT", "PATCH", "DELETE"} and hasattr(view, "get_object"):
+        if (
+            self.method in {"PUT", "PATCH", "DELETE"}
+            and hasattr(view, "get_object")
+            and "{" in self.path
+        ):
             is_needed = getattr(view, "needs_if_match", False) and self.method != "DELETE"
             parameters.append(_if_match(required=is_needed))
         elif self.method in {"PUT", "PATCH"} and getattr(view, "needs_if_match", False):
             parameters.append(_if_match(required=True))
         return parameters
+
+
+def _takes_more_than_files(view: Any) -> bool:
+    """An Idempotency-Key can't stand on a file: its request would have to be read twice."""
+    return any(not issubclass(one, MultiPartParser) for one in view.parser_classes)
 
 
 def _if_match(*, required: bool) -> OpenApiParameter:

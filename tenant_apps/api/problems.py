@@ -83,7 +83,11 @@ def tell(error: exceptions.APIException, request: HttpRequest | None) -> Respons
         headers["Retry-After"] = str(int(wait) + (int(wait) < wait))
     members: dict[str, Any] = dict(getattr(error, "members", {}))
     if isinstance(error, WrongParameter):
-        found = [_error(str(error.detail), error.default_code, parameter=error.parameter)]
+        found = [
+            _error(sentence, error.default_code, parameter=name)
+            for name, sentences in error.sentences.items()
+            for sentence in sentences
+        ]
     elif isinstance(error.detail, dict | list):
         found = list(_flattened(error.detail, "#"))
     else:

@@ -17,7 +17,9 @@ class ArticlesConfig(AppConfig):
         )
         from tenant_apps.activity.event_types import register_event_types
         from tenant_apps.activity.notification_kinds import Kind, register_kinds
+        from tenant_apps.api.problems import register_refusal
         from tenant_apps.articles import events, exporting, selectors
+        from tenant_apps.articles.errors import ArticleError
         from tenant_apps.users.permissions import (
             ADMIN,
             AUTHOR,
@@ -53,6 +55,7 @@ class ArticlesConfig(AppConfig):
             Kind("article_returned", "Somebody returned your article", "articles.add_article"),
             Kind("move_ended", "Your moving in has ended", "articles.add_article"),
         )
+        register_refusal(ArticleError)
         register_usage_counter("articles", selectors.count_articles)
         # A copy of a workspace writes to nobody, and holds nobody's unsaved words.
         register_clone_rules(

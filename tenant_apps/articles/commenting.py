@@ -2,22 +2,26 @@
 schema and leaves a line in the trail."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.core import signing
 from django.core.paginator import Page, Paginator
-from django.db import transaction
+from django.db import models, transaction
 from django.utils import timezone
 
 from shared_apps.tenants.context import require_tenant
 from tenant_apps.activity import trail, webhooks
 from tenant_apps.activity.notifications import notify
 from tenant_apps.articles.errors import (
+    ArticleError,
     CommentRefused,
     FormTooFast,
     FormTooOld,
+    TooManyAtOnce,
     TooManyComments,
     WrongState,
 )
@@ -45,6 +49,24 @@ THREADS_PER_PAGE: Final = 20
 FASTEST: Final = timedelta(seconds=3)
 FORM_LASTS: Final = timedelta(hours=24)
 SAME_WORDS_FOR: Final = timedelta(hours=24)
+MAX_AT_ONCE: Final = 200
+
+
+class Decision(models.TextChoices):
+    """What a moderator can decide of many comments at once."""
+
+    APPROVE = "approve", "Show"
+    REJECT = "reject", "Don't show"
+    REMOVE = "remove", "Remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What came of one comment. `sentence` says why nothing did."""
+
+    key: UUID
+    done: bool
+    sentence: str = ""
 
 
 def stamp_form(article: Article) -> str:
@@ -155,6 +177,48 @@ def remove_comment(*, comment: Comment, by: User) -> None:
         comment.state, comment.body, comment.email = CommentState.REMOVED, "", ""
         comment.moderated_at, comment.moderated_by = timezone.now(), by
         comment.save(update_fields=["state", "body", "email", "moderated_at", "moderated_by"])
+
+
+def decide_many(*, keys: Sequence[UUID], decision: Decision, by: User) -> list[Decided]:
+    """Carry one decision out on each comment. One that is refused leaves the others as they are.
+
+    Args:
+        keys: of comments, MAX_AT_ONCE at most; one that is given twice is decided once.
+    Returns:
+        What came of each, in the order of the keys.
+    Raises:
+        NotAllowed: `by` does not moderate.
+        TooManyAtOnce: nothing is done to any.
+    """
+    require_moderate(by)
+    keys = list(dict.fromkeys(keys))
+    if len(keys) > MAX_AT_ONCE:
+        raise TooManyAtOnce(
+            f"{len(keys):,} comments are more than are decided at once; {MAX_AT_ONCE} is the most."
+        )
+    comments = Comment.objects.select_related("article").in_bulk(keys)
+    # In the order of their keys, so that two at once never wait for each other.
+    decided = {key: _decide(key, comments.get(key), decision, by) for key in sorted(keys)}
+    return [decided[key] for key in keys]
+
+
+def _decide(key: UUID, comment: Comment | None, decision: Decision, by: User) -> Decided:
+    if comment is None:
+        return Decided(key, done=False, sentence="There is no such comment.")
+    try:
+        with transaction.atomic():
+            if decision == Decision.REMOVE:
+                remove_comment(comment=comment, by=by)
+            elif decision == Decision.APPROVE:
+                approve_comment(comment=comment, by=by)
+            else:
+                reject_comment(comment=comment, by=by)
+    except ArticleError as error:
+        return Decided(key, done=False, sentence=str(error))
+    except Comment.DoesNotExist:
+        # It hung below one that was removed a moment ago.
+        return Decided(key, done=False, sentence="There is no such comment.")
+    return Decided(key, done=True)
 
 
 @dataclass(slots=True)

@@ -58,6 +58,18 @@ class TooManySubscriptions(ArticleError):
     """One network has asked letters for too many addresses."""
 
 
+class SameTag(ArticleError):
+    """A tag would be merged into itself."""
+
+
+class TagGone(ArticleError):
+    """The tag was deleted in the meantime."""
+
+
+class TooManyAtOnce(ArticleError):
+    """More than are decided at once."""
+
+
 class PictureRefused(ArticleError):
     """A file is no picture that may be let in."""
 

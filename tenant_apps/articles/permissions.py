@@ -3,9 +3,9 @@
 from typing import TypeAlias, cast
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from tenant_apps.articles.models import Article, ArticleQuerySet, Comment, State, Visibility
+from tenant_apps.articles.models import Article, ArticleQuerySet, Comment, State, Tag, Visibility
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 
@@ -51,6 +51,17 @@ def visible_to(person: Person) -> ArticleQuerySet:
     if user is not None and user.has_perm("articles.change_own_article"):
         rule |= Q(author=user)
     return Article.objects.filter(rule)
+
+
+def tags_visible_to(person: Person) -> QuerySet[Tag]:
+    """The tags that this person may see: those of articles that they may read, all for those who write
+    or arrange: the others are words of drafts."""
+    if can_write(person) or can_arrange(person):
+        return Tag.objects.all()
+    links = Article.tags.through.objects.filter(
+        readable_rule(person, "article__"), tag=OuterRef("pk")
+    )
+    return Tag.objects.filter(Exists(links))
 
 
 def changeable_by(person: Person) -> ArticleQuerySet:

@@ -8,7 +8,13 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from tenant_apps.articles import writing
-from tenant_apps.articles.differences import Merged, has_marks, merge_texts
+from tenant_apps.articles.differences import (
+    Difference,
+    Merged,
+    compare_texts,
+    has_marks,
+    merge_texts,
+)
 from tenant_apps.articles.errors import WordsUnmerged
 from tenant_apps.articles.models import WORDS, Article, KeptWords, Revision
 from tenant_apps.articles.permissions import require_change, require_write
@@ -26,6 +32,33 @@ def words_at(article: Article, version: int) -> Revision | None:
     A version that changed something else than words has those of the one before.
     """
     return article.revisions.filter(number__lte=version).order_by("-number").first()
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs between a revision and what it is compared with.
+
+    Args:
+        against: the number of the revision before it, `now` for the article as it is, or nothing
+            where the revision is the first.
+    """
+
+    number: int
+    against: str
+    title: Difference
+    excerpt: Difference
+    body: Difference
+
+
+def compare_revision(*, article: Article, revision: Revision, with_now: bool) -> Comparison:
+    """What a revision has changed; or, `with_now`, what has changed since."""
+    before: Article | Revision | None = (
+        article if with_now else words_at(article, revision.number - 1)
+    )
+    old, new = (revision, before) if with_now else (before, revision)
+    against = str(before.number) if isinstance(before, Revision) else "now" if with_now else ""
+    told = {name: compare_texts(getattr(old, name, ""), getattr(new, name, "")) for name in WORDS}
+    return Comparison(number=revision.number, against=against, **told)
 
 
 def restore_revision(*, article: Article, number: int, by: User) -> Article:

@@ -14,7 +14,7 @@ from django.contrib.postgres.search import (
     TrigramSimilarity,
 )
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Left
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -138,6 +138,15 @@ def tidy_query(query: str) -> str:
 def index_article(*, article: Article) -> None:
     """Make the article's words findable, in the caller's transaction. Safe to repeat."""
     _index([article], configuration_of(current_language()))
+
+
+def request_refresh(*, articles: QuerySet[Article]) -> None:
+    """Have these articles' entries made anew by a task once this transaction is committed; until then
+    they are found as before. One statement, however many they are. Safe to repeat."""
+    from tenant_apps.articles.tasks import refresh_search
+
+    if SearchEntry.objects.filter(article__in=articles.order_by().values("pk")).update(made_by=0):
+        refresh_search.delay_on_commit()
 
 
 def refresh_index() -> int:

@@ -120,6 +120,53 @@ def category_tabs(
     return CategoryTabs(shown=sorted(shown, key=by_name), are_all=len(found) <= MAX_TABS)
 
 
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A category in the tree: how deep it stands, and how much there is to read in it and below it."""
+
+    category: Category
+    parent_slug: str | None
+    depth: int
+    article_count: int
+
+
+def category_tree(*, person: Person, generation: Generation) -> list[Branch]:
+    """All categories as a tree's rows: each below its own, by their names. One query, or none where the
+    generation has it.
+
+    Args:
+        generation: asked for before: to count a large workspace's articles takes 40 ms.
+    """
+
+    def count() -> list[tuple[int, str, str, int | None, int]]:
+        published = Count("articles", filter=readable_rule(person, "articles__"))
+        rows: Any = Category.objects.annotate(article_count=published).order_by("name", "id")
+        return list(rows.values_list("id", "name", "slug", "parent_id", "article_count"))
+
+    rows = generation.kept(f"articles:tree:1:{audience_of(person)}", count)
+    parents = {key: parent for key, _, _, parent, _ in rows}
+    totals: dict[int, int] = {}
+    for key, _, _, _, number in rows:
+        above: int | None = key
+        while above in parents:
+            totals[above] = totals.get(above, 0) + number
+            above = parents[above]
+    children: dict[int | None, list[Category]] = {}
+    for key, name, slug, parent, _ in rows:
+        category = Category(id=key, name=name, slug=slug, parent_id=parent)
+        children.setdefault(parent, []).append(category)
+    found: list[Branch] = []
+    waiting: list[tuple[Category, str | None, int]] = [
+        (root, None, 0) for root in reversed(children.get(None, []))
+    ]
+    while waiting:
+        category, parent_slug, depth = waiting.pop()
+        found.append(Branch(category, parent_slug, depth, totals[category.pk]))
+        below = reversed(children.get(category.pk, []))
+        waiting.extend((child, category.slug, depth + 1) for child in below)
+    return found
+
+
 def with_descendants(category: Category) -> set[int]:
     """The keys of a category and of all below it. One query: the tree is small."""
     children: dict[int | None, list[int]] = {}

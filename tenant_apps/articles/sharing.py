@@ -161,6 +161,12 @@ def make_sitemap(page: int | None) -> str | None:
     return _sitemap("urlset", "url", [*(_pages(tenant) if page == 1 else ()), *found])
 
 
+def count_sitemap_pages() -> int:
+    """How many pages the sitemap has: at least one. One query."""
+    count = readable_by(AnonymousUser()).order_by().count()
+    return max(1, -(-count // SITEMAP_ITEMS))
+
+
 def _pages(tenant: TenantRef) -> Iterable[tuple[str, str]]:
     yield page_url(tenant, "workspace:home"), ""
     yield page_url(tenant, "articles:list"), ""

@@ -4,8 +4,9 @@ a line in the trail."""
 from django.db import IntegrityError, transaction
 
 from tenant_apps.activity import trail
-from tenant_apps.articles.errors import CategoryInUse, CategoryLoop, SlugTaken
-from tenant_apps.articles.models import Category, Tag
+from tenant_apps.articles import searching
+from tenant_apps.articles.errors import CategoryInUse, CategoryLoop, SameTag, SlugTaken, TagGone
+from tenant_apps.articles.models import Article, Category, Tag
 from tenant_apps.articles.permissions import require_arrange
 from tenant_apps.users.models import User
 
@@ -63,16 +64,66 @@ def delete_category(*, category: Category, by: User) -> None:
 
 
 def keep_tag(*, tag: Tag, by: User) -> Tag:
-    """Keep a tag, new or changed. Raises NotAllowed."""
+    """Keep a tag, new or changed; its articles are found by its new name in a moment.
+
+    Raises:
+        NotAllowed: `by` may not arrange tags.
+        SlugTaken: another tag has its slug.
+    """
     require_arrange(by)
-    _keep(tag, fields=("name", "slug"), by=by)
+    try:
+        with transaction.atomic():
+            if not tag._state.adding:
+                searching.request_refresh(articles=tag.articles.all())
+            _keep(tag, fields=("name", "slug"), by=by)
+    except IntegrityError as error:
+        diagnosis = getattr(error.__cause__, "diag", None)
+        if diagnosis is not None and diagnosis.constraint_name == "articles_tag_slug":
+            raise SlugTaken(
+                f'Another tag has the address "{tag.slug}". Choose another one, or merge the two.'
+            ) from error
+        raise
     return tag
+
+
+def merge_tags(*, tag: Tag, into: Tag, by: User) -> Tag:
+    """Give the articles of a tag to another one, and delete it.
+
+    Returns:
+        The tag that stays.
+    Raises:
+        NotAllowed: `by` may not arrange tags.
+        SameTag: it is the same one.
+        TagGone: one of the two was deleted meanwhile.
+    """
+    require_arrange(by)
+    if tag.pk == into.pk:
+        raise SameTag(f'"{tag}" cannot be merged into itself. Choose another tag.')
+    with transaction.atomic():
+        rows = Tag.objects.select_for_update().filter(pk__in=[tag.pk, into.pk]).order_by("pk")
+        if len(rows) < 2:  # noqa: PLR2004 (two tags)
+            raise TagGone("One of the two tags is not there any more. Load the list again.")
+        searching.request_refresh(articles=tag.articles.all())
+        links = Article.tags.through.objects
+        have_both = links.filter(tag=into).values("article")
+        moved = links.filter(tag=tag).exclude(article__in=have_both).update(tag=into)
+        trail.record(
+            verb="tag.merged",
+            subject=into,
+            actor=by,
+            before={"name": tag.name, "slug": tag.slug},
+            after={"name": into.name, "articles given to it": moved},
+        )
+        tag.delete()
+    return into
 
 
 def delete_tag(*, tag: Tag, by: User) -> None:
     """Delete it, and take it from its articles. Raises NotAllowed."""
     require_arrange(by)
-    _delete(tag, by=by)
+    with transaction.atomic():
+        searching.request_refresh(articles=tag.articles.all())
+        _delete(tag, by=by)
 
 
 def _keep(row: Category | Tag, *, fields: tuple[str, ...], by: User) -> None:

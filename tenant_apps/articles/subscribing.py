@@ -23,6 +23,7 @@ from tenant_apps.articles.permissions import require_manage_subscribers
 from tenant_apps.articles.sharing import article_url
 from tenant_apps.users.links import page_url
 from tenant_apps.users.models import User
+from tenant_apps.users.sender import from_header, reply_to
 
 VALID_FOR: Final = timedelta(days=7)
 # One letter to one address in this time, however often it is asked for.
@@ -286,6 +287,8 @@ def _letter(name: str, facts: dict[str, Any], email: str) -> EmailMultiAlternati
     letter = EmailMultiAlternatives(
         subject=" ".join(render_to_string(f"emails/{name}.subject", facts).split()),
         body=render_to_string(f"emails/{name}.txt", facts),
+        from_email=from_header(),
+        reply_to=reply_to(),
         to=[email],
     )
     letter.attach_alternative(render_to_string(f"emails/{name}.html", facts), "text/html")

@@ -17,7 +17,7 @@ urlpatterns = [
     path("subscription/", subscriptions.subscribe, name="subscribe"),
     path("subscription/<str:token>/confirm/", subscriptions.confirm, name="confirm-subscription"),
     path("subscription/<str:token>/leave/", subscriptions.leave, name="leave-subscription"),
-    path("sitemap.xml", sharing.sitemap, name="sitemap"),
+    path("sitemap-articles.xml", sharing.sitemap, name="sitemap"),
     # No slug has a point in it.
     path("articles/feed.rss", sharing.rss_feed, name="feed-rss"),
     path("articles/feed.atom", sharing.atom_feed, name="feed-atom"),

@@ -10,7 +10,9 @@ class ProductsConfig(AppConfig):
         from tenant_apps.activity.event_types import register_event_types
         from tenant_apps.activity.notification_kinds import Kind, register_kinds
         from tenant_apps.activity.streams import register_source
+        from tenant_apps.api.problems import register_refusal
         from tenant_apps.products import events, exporting, import_runs, selectors
+        from tenant_apps.products.errors import ProductError
         from tenant_apps.users.permissions import ADMIN, EDITOR, Permission, register_permissions
 
         editors = (ADMIN, EDITOR)
@@ -28,5 +30,6 @@ class ProductsConfig(AppConfig):
             Kind("import_ended", "Your import has ended", "products.import_products"),
         )
         register_source("imports", import_runs.news_of)
+        register_refusal(ProductError)
         register_usage_counter("products", selectors.count_products)
         register_exporter("products", exporting.export_rows)

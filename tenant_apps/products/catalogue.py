@@ -1,6 +1,6 @@
 """Adding, changing and selling products. Each verb runs in the tenant's schema."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tenant_apps.activity import trail, webhooks
-from tenant_apps.products import stock, stock_alerts
+from tenant_apps.products import picture_files, stock, stock_alerts
 from tenant_apps.products.descriptions import clean_description
 from tenant_apps.products.errors import (
     CategoryInCircle,
@@ -20,6 +20,7 @@ from tenant_apps.products.errors import (
     HandleReserved,
     HandleTaken,
     NoVariant,
+    OptionsInvalid,
     OptionsTaken,
     PercentInvalid,
     PriceInvalid,
@@ -142,6 +143,7 @@ def change_parts(
     with transaction.atomic():
         row = _locked(product)
         before, after = _parts_in_words(removed), _parts_in_words(kept)
+        picture_files.forget_files(part.url for part in removed if isinstance(part, ProductImage))
         for part in removed:
             part.delete()
         for part in kept:
@@ -158,6 +160,40 @@ def change_parts(
         trail.record(verb="product.changed", subject=product, actor=by, before=before, after=after)
         webhooks.announce("product.updated", product)
     return product
+
+
+def name_options(*, product: Product, names: Sequence[str], by: User) -> Product:
+    """Name what a product's variants differ in, all of it anew. What variants have stays in its place.
+
+    Args:
+        names: MAX_OPTIONS at most, in their order; none where there is one variant alone.
+    Raises:
+        NotAllowed: `by` may not change products.
+        OptionsInvalid: too many names, one that is empty or stands there twice, or a place is left
+            without a name in which variants differ.
+    """
+    require_change(by)
+    wanted = [name.strip() for name in names]
+    if len(wanted) > MAX_OPTIONS or not all(wanted):
+        raise OptionsInvalid(f"Name {MAX_OPTIONS} options at most, each with a name.")
+    if len({name.casefold() for name in wanted}) < len(wanted):
+        raise OptionsInvalid("Two options have the same name. Give each one of its own.")
+    with transaction.atomic():
+        _locked(product)
+        unnamed = [f"option{place}" for place in range(len(wanted) + 1, MAX_OPTIONS + 1)]
+        if any(product.variants.exclude(**{column: ""}).exists() for column in unnamed):
+            raise OptionsInvalid(
+                "Variants of this product have a value for an option that would have no name. "
+                "Change the variants first, or name it."
+            )
+        there = {option.position: option for option in product.options.all()}
+        kept = []
+        for place, name in enumerate(wanted, start=1):
+            option = there.pop(place, None) or ProductOption(product=product, position=place)
+            if option.name != name:
+                option.name = name
+                kept.append(option)
+        return change_parts(product=product, kept=kept, removed=there.values(), by=by)
 
 
 def check_prices(*, price_minor: int, compare_at_minor: int | None) -> None:
@@ -291,6 +327,8 @@ def delete_product(*, product: Product, by: User) -> None:
             verb="product.deleted", subject=product, actor=by, before={"title": product.title}
         )
         webhooks.announce("product.deleted", product)
+        addresses = product.images.values_list("url", flat=True)
+        picture_files.forget_files(list(addresses))
         product.delete()
 
 

@@ -62,6 +62,22 @@ class TooManyOptions(ProductError):
     field = "position"
 
 
+class OptionsInvalid(ProductError):
+    """Names of options that cannot be."""
+
+    field = "options"
+
+
+class PictureAddressInvalid(ProductError):
+    """No picture can lie at this address."""
+
+    field = "url"
+
+
+class TooManyPictures(ProductError):
+    """As many pictures as a product may have."""
+
+
 class StockTooLow(ProductError):
     """Fewer pieces are there than are to be taken."""
 
@@ -142,3 +158,7 @@ class BrokenCsv(ImportFileError):
 
 class ImportNotReady(ProductError):
     """The import is not in a state to be applied."""
+
+
+class ImportCancelled(ProductError):
+    """Somebody has cancelled the import while it was worked on."""

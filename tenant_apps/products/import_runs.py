@@ -20,6 +20,7 @@ from tenant_apps.products.csv_files import CsvFile, find_bad_byte
 from tenant_apps.products.errors import (
     FileEmpty,
     FileTooLarge,
+    ImportCancelled,
     ImportFileError,
     ImportNotReady,
 )
@@ -50,6 +51,7 @@ _NEWS = 5
 _STUCK_AFTER = timedelta(hours=2)
 _KEPT_FOR = timedelta(days=7)
 _PREVIEW_KEPT_FOR = timedelta(days=30)
+_CANCELLED = "The import was cancelled, and nothing of it was imported."
 
 
 def max_bytes() -> int:
@@ -170,6 +172,31 @@ def request_import(*, run: ImportRun, by: User) -> ImportRun:
         cache.delete(_progress_key(run))
         apply_import_task.delay_on_commit(str(run.pk))
     return run
+
+
+def cancel_import(*, run: ImportRun, by: User) -> ImportRun:
+    """Import nothing of a file. What waits ends at once; a worker that is at it stops in a moment, and
+    what it has written is undone. Where it is done before it hears of it, it stays imported.
+
+    Raises:
+        NotAllowed: `by` may not import products.
+        ImportNotReady: it has ended already.
+    """
+    require_import(by)
+    with transaction.atomic():
+        # A worker that is at it holds the row until it ends.
+        waiting = ImportRun.objects.select_for_update(skip_locked=True).filter(pk=run.pk).first()
+        now = waiting or ImportRun.objects.get(pk=run.pk)
+        if not now.is_working and now.state != ImportState.CHECKED:
+            raise ImportNotReady(
+                f"This import is {now.get_state_display().lower()}; only one that has not ended can "
+                "be cancelled."
+            )
+        trail.record(verb="products.import_cancelled", subject=now, actor=by)
+        if waiting is None:
+            cache.set(_cancelled_key(run), "yes", timeout=_PROGRESS_SECONDS)
+            return run
+        return _end(now, ImportState.CANCELLED, _CANCELLED)
 
 
 def can_apply(run: ImportRun) -> bool:
@@ -320,6 +347,8 @@ def _ending(run: ImportRun) -> Iterator[None]:
         yield
     except (ImportFileError, ImportNotReady) as error:
         _end(run, ImportState.REFUSED, str(error))
+    except ImportCancelled as error:
+        _end(run, ImportState.CANCELLED, str(error))
     except SoftTimeLimitExceeded:
         _end(
             run,
@@ -477,10 +506,16 @@ def _note_progress(run: ImportRun, bytes_done: int) -> None:
     # In the cache: the import's own transaction shows nothing to others before its end.
     cache.set(_progress_key(run), bytes_done, timeout=_PROGRESS_SECONDS)
     live.poke_now(run.created_by_id)
+    if cache.get(_cancelled_key(run)):
+        raise ImportCancelled(_CANCELLED)
 
 
 def _progress_key(run: ImportRun) -> str:
     return f"product-import:{run.pk}"
+
+
+def _cancelled_key(run: ImportRun) -> str:
+    return f"product-import-cancelled:{run.pk}"
 
 
 def _kept_pieces(run: ImportRun) -> Iterator[bytes]:

@@ -199,6 +199,8 @@ class Product(models.Model):
                 name="products_product_published",
             ),
             models.Index(fields=["title", "id"], name="products_product_title"),
+            # What programs ask for that keep a copy: all that was changed since.
+            models.Index(fields=["updated_at", "id"], name="products_product_updated"),
             models.Index(
                 fields=["-featured_at"],
                 condition=models.Q(featured_at__isnull=False),
@@ -320,6 +322,9 @@ class ProductImage(models.Model):
 
 class ProductVariant(models.Model):
     """What is put into a basket: one choice of the options, with its price and stock."""
+
+    # Moved by its own verb: whoever changes a price while pieces are sold loses nothing by it.
+    NO_CHANGE = frozenset({"stock_quantity"})
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     product = models.ForeignKey(
@@ -570,6 +575,7 @@ class ImportState(models.TextChoices):
     IMPORTED = "imported", "Imported"
     REFUSED = "refused", "Refused"
     FAILED = "failed", "Stopped by an error"
+    CANCELLED = "cancelled", "Cancelled"
 
 
 class MatchBy(models.TextChoices):

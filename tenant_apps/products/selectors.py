@@ -209,3 +209,8 @@ def addresses_for_sitemap() -> QuerySet[Product, tuple[str, datetime]]:
     """
     on_sale = Product.objects.filter(state=State.PUBLISHED).order_by("id")
     return on_sale.values_list("handle", "updated_at")
+
+
+def count_for_sitemap() -> int:
+    """How many products a sitemap lists."""
+    return Product.objects.filter(state=State.PUBLISHED).count()

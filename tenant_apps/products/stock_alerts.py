@@ -19,6 +19,7 @@ from tenant_apps.products.permissions import can_change, require_change
 from tenant_apps.users.letters import post_letter
 from tenant_apps.users.links import page_path, page_url
 from tenant_apps.users.models import User
+from tenant_apps.users.sender import from_header, reply_to
 
 # As many as a letter names; the page shows all.
 LISTED_IN_A_LETTER = 20
@@ -143,6 +144,8 @@ def _letter(person: User, context: dict[str, object]) -> EmailMultiAlternatives:
     letter = EmailMultiAlternatives(
         subject=" ".join(render_to_string("emails/low_stock.subject", context).split()),
         body=render_to_string("emails/low_stock.txt", context),
+        from_email=from_header(),
+        reply_to=reply_to(),
         to=[person.email],
     )
     letter.attach_alternative(render_to_string("emails/low_stock.html", context), "text/html")

@@ -13,6 +13,7 @@ urlpatterns = [
     path("products/import/<uuid:pk>/", views.import_run, name="import-run"),
     path("products/import/<uuid:pk>/changes/", views.import_changes, name="import-changes"),
     path("products/import/<uuid:pk>/apply/", views.apply_import, name="import-apply"),
+    path("products/import/<uuid:pk>/cancel/", views.cancel_import, name="import-cancel"),
     path("products/import/<uuid:pk>/faulty-rows.csv", views.faulty_rows, name="import-faulty-rows"),
     path("products/category/", views.categories, name="categories"),
     path("products/category/<str:slug>/", views.category, name="category"),

@@ -337,6 +337,18 @@ def apply_import(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 
 @login_required
+@require_POST
+def cancel_import(request: HttpRequest, pk: UUID) -> HttpResponse:
+    permissions.require_import(request.user)
+    run = get_object_or_404(ImportRun, pk=pk)
+    try:
+        import_runs.cancel_import(run=run, by=cast("User", request.user))
+    except ImportNotReady as error:
+        messages.error(request, str(error))
+    return redirect(run)
+
+
+@login_required
 @require_GET
 def faulty_rows(request: HttpRequest, pk: UUID) -> HttpResponseBase:
     """The rows of the faulty products as a file that can be mended and sent again."""

@@ -12,6 +12,7 @@ from tenant_apps.users.letters import post_letter
 from tenant_apps.users.models import User
 from tenant_apps.users.permissions import MEMBER
 from tenant_apps.users.roles import get_role
+from tenant_apps.users.sender import from_header
 from tenant_apps.users.signup import is_signup_open
 from tenant_apps.users.welcoming import welcome_person
 
@@ -41,6 +42,9 @@ class TenantAccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # unty
 
     def format_email_subject(self, subject: str) -> str:
         return f"{require_tenant().name}: {subject}"
+
+    def get_from_email(self) -> str:
+        return from_header()
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """As allauth's own, with the tenant in the context, and sent by a task."""

@@ -22,6 +22,7 @@ from tenant_apps.users.errors import (
 from tenant_apps.users.links import page_url
 from tenant_apps.users.models import Invitation, Role, User
 from tenant_apps.users.roles import require_may_give
+from tenant_apps.users.sender import from_header, reply_to
 
 VALID_FOR = timedelta(days=7)
 
@@ -126,6 +127,8 @@ def send_letter(*, invitation: Invitation) -> None:
     message = EmailMultiAlternatives(
         subject=" ".join(render_to_string("emails/invitation.subject", context).split()),
         body=render_to_string("emails/invitation.txt", context),
+        from_email=from_header(),
+        reply_to=reply_to(),
         to=[invitation.email],
     )
     message.attach_alternative(render_to_string("emails/invitation.html", context), "text/html")

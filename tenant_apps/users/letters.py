@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 
+from tenant_apps.users.sender import reply_to
+
 
 def post_letter(letter: EmailMessage) -> None:
     """Have a mail sent once this transaction is committed. It is tried for about half an hour.
@@ -24,8 +26,12 @@ def post_letter(letter: EmailMessage) -> None:
 
 
 def send_letter(*, subject: str, text: str, html: str, sender: str, to: Sequence[str]) -> None:
-    """Hand a mail to the mail server. Raises SMTPException or OSError where that fails."""
-    letter = EmailMultiAlternatives(subject, text, sender, to)
+    """Hand a mail to the mail server; answers to it go where the workspace says.
+
+    Raises:
+        SMTPException, OSError: that failed.
+    """
+    letter = EmailMultiAlternatives(subject, text, sender, to, reply_to=reply_to())
     if html:
         letter.attach_alternative(html, "text/html")
     letter.send()

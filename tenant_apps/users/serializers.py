@@ -40,6 +40,14 @@ class PermissionSerializer(serializers.Serializer[Any]):
     label = serializers.CharField()  # type: ignore[assignment]
 
 
+class NamedPersonSerializer(serializers.ModelSerializer[User]):
+    """A person beside what they did: no more than everybody may know."""
+
+    class Meta:
+        model = User
+        fields = ["id", "full_name"]
+
+
 class PersonSerializer(serializers.ModelSerializer[User]):
     """A person, for whoever may see the people of the workspace."""
 

@@ -8,6 +8,7 @@ from shared_apps.tenants.context import require_tenant
 from tenant_apps.activity import webhooks
 from tenant_apps.users.links import page_url
 from tenant_apps.users.models import User
+from tenant_apps.users.sender import from_header, reply_to
 
 
 def welcome_person(person: User) -> None:
@@ -36,6 +37,8 @@ def send_letter(*, person: User) -> None:
     message = EmailMultiAlternatives(
         subject=" ".join(render_to_string("emails/welcome.subject", facts).split()),
         body=render_to_string("emails/welcome.txt", facts),
+        from_email=from_header(),
+        reply_to=reply_to(),
         to=[person.email],
     )
     message.attach_alternative(render_to_string("emails/welcome.html", facts), "text/html")

@@ -18,6 +18,7 @@ from tenant_apps.users.models import ApiToken, Invitation, Role, User
 from tenant_apps.workspace import configuration
 from tenant_apps.workspace.admin_site import tenant_admin
 from tenant_apps.workspace.models import Workspace
+from tenant_apps.workspace.permissions import CHANGE_SETTINGS, may
 
 __all__ = ["tenant_admin"]
 
@@ -28,7 +29,7 @@ class WorkspaceAdmin(TrailAdmin):
     verbs_keep_the_trail = True
     fields = (
         *("name", "tagline", "language", "time_zone", "currency", "signup_open"),
-        "api_origins",
+        *("mail_from_name", "mail_reply_to", "api_origins"),
     )
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -38,7 +39,7 @@ class WorkspaceAdmin(TrailAdmin):
         return self.has_change_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.is_authenticated and request.user.has_perm("workspace.change_settings")
+        return may(request.user, CHANGE_SETTINGS)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

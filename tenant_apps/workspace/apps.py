@@ -20,8 +20,10 @@ class WorkspaceConfig(AppConfig):
         from tenant_apps.products.money import register_currency
         from tenant_apps.users.permissions import ADMIN, Permission, register_permissions
         from tenant_apps.users.scopes import register_scopes
+        from tenant_apps.users.sender import Sender, register_sender
         from tenant_apps.users.signup import register_signup_policy
-        from tenant_apps.workspace import exporting, seeding, selectors
+        from tenant_apps.workspace import exporting, seeding
+        from tenant_apps.workspace.kept_row import known_workspace
 
         register_permissions(
             Permission(
@@ -32,15 +34,25 @@ class WorkspaceConfig(AppConfig):
             Permission(
                 "workspace.take_out_data", "Download all of the workspace's data", roles=(ADMIN,)
             ),
+            # For owners, unless they give them to a role of their own.
+            Permission("workspace.change_look", "Change how the site looks, and publish it"),
+            Permission("workspace.close_site", "Close the site for visitors, and open it again"),
         )
-        register_signup_policy(lambda: selectors.current_workspace().signup_open)
-        register_language(lambda: selectors.current_workspace().language)
         register_kinds(Kind("take_out_ended", "Your take-out has ended", "workspace.take_out_data"))
+        register_signup_policy(lambda: known_workspace().signup_open)
+        register_language(lambda: known_workspace().language)
         register_scopes("articles", things="articles, their categories and tags")
         register_scopes("products", things="products, their categories and stock")
         register_scopes("activity", things="webhooks and your notifications")
-        register_origins(lambda: selectors.current_workspace().api_origins)
-        register_currency(lambda: selectors.current_workspace().currency)
+        register_scopes("workspace", things="the workspace's settings")
+        register_origins(lambda: known_workspace().api_origins)
+        register_currency(lambda: known_workspace().currency)
+        register_sender(
+            lambda: Sender(
+                known_workspace().mail_from_name or known_workspace().name,
+                known_workspace().mail_reply_to,
+            )
+        )
         register_seeder("workspace", seeding.seed_workspace, order=10)
         register_clone_rules(
             "workspace",

@@ -10,12 +10,16 @@ from shared_apps.tenants.naming import rename_tenant
 from tenant_apps.activity import trail
 from tenant_apps.api.cross_origin import forget_origins
 from tenant_apps.articles.tasks import refresh_search
-from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
+from tenant_apps.workspace.kept_row import forget_workspace
 from tenant_apps.workspace.models import Workspace
+from tenant_apps.workspace.permissions import CHANGE_SETTINGS, require
 
 CHANGEABLE = frozenset(
-    {"name", "tagline", "language", "time_zone", "currency", "signup_open", "api_origins"}
+    {
+        *("name", "tagline", "language", "time_zone", "currency", "signup_open", "api_origins"),
+        *("mail_from_name", "mail_reply_to"),
+    }
 )
 
 
@@ -26,8 +30,7 @@ def change_settings(*, changes: Mapping[str, Any], by: User) -> Workspace:
         NotAllowed: `by` may not change the settings.
         ValidationError: a value is not one that the field takes.
     """
-    if not by.has_perm("workspace.change_settings"):
-        raise NotAllowed("Your role does not let you change the workspace's settings.")
+    require(by, CHANGE_SETTINGS)
     unknown = set(changes) - CHANGEABLE
     if unknown:
         raise ValueError(f"change_settings changes {sorted(CHANGEABLE)}, not {sorted(unknown)}.")
@@ -44,6 +47,8 @@ def change_settings(*, changes: Mapping[str, Any], by: User) -> Workspace:
         for name in fields:
             setattr(workspace, name, values[name])
         workspace.full_clean()
+        # First of what is done after the commit: the task below reads the new language.
+        forget_workspace()
         if "language" in fields:
             refresh_search.delay_on_commit()
         if "name" in fields:

@@ -20,6 +20,7 @@ from tenant_apps.products.selectors import low_in_stock
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.links import page_url
 from tenant_apps.users.models import User
+from tenant_apps.users.sender import from_header, reply_to
 from tenant_apps.workspace import statistics
 from tenant_apps.workspace.dashboard import Best, Figure, best_of, change_of
 from tenant_apps.workspace.models import DayFigures, OwnChoices, ReportLetter
@@ -210,6 +211,8 @@ def _letter(person: User, report: Report) -> EmailMultiAlternatives:
     letter = EmailMultiAlternatives(
         subject=" ".join(render_to_string("emails/daily_report.subject", facts).split()),
         body=render_to_string("emails/daily_report.txt", facts),
+        from_email=from_header(),
+        reply_to=reply_to(),
         to=[person.email],
     )
     letter.attach_alternative(render_to_string("emails/daily_report.html", facts), "text/html")

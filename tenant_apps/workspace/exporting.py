@@ -10,6 +10,8 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
     yield (
         "settings",
         Workspace.objects.values(
-            "name", "tagline", "language", "time_zone", "currency", "signup_open", "updated_at"
+            *("name", "tagline", "language", "time_zone", "currency", "signup_open"),
+            *("mail_from_name", "mail_reply_to", "closed_at", "closed_message", "closed_until"),
+            *("look", "updated_at"),
         ).iterator(),
     )

@@ -1,3 +1,4 @@
+import re
 import zoneinfo
 from typing import Any
 
@@ -11,6 +12,9 @@ from django.utils import timezone
 from shared_apps.tenants.keys import uuid7
 from tenant_apps.api.cross_origin import check_origin
 
+# What ends a line, or steers a terminal or a mail program.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 
 def check_time_zone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
@@ -22,6 +26,13 @@ def check_time_zone(name: str) -> None:
 def check_language(code: str) -> None:
     if code not in dict(settings.LANGUAGES):
         raise ValidationError(f'"{code}" is not one of the languages offered.', code="language")
+
+
+def check_one_line(text: str) -> None:
+    """Refuse what would end a line: in a header of a mail, more headers could follow (RFC 5322
+    section 2.2)."""
+    if _CONTROL.search(text):
+        raise ValidationError("Write it in one line, without control characters.", code="one_line")
 
 
 class Workspace(models.Model):
@@ -53,6 +64,30 @@ class Workspace(models.Model):
         size=20,
         help_text="Origins with commas between them, as https://shop.example.com. Empty: none may.",
     )
+    mail_from_name = models.CharField(
+        "letters come from",
+        max_length=64,
+        blank=True,
+        db_default="",
+        validators=[check_one_line],
+        help_text="The name before the address, which stays the platform's. Empty: the workspace's.",
+    )
+    mail_reply_to = models.EmailField(
+        "answers go to",
+        blank=True,
+        db_default="",
+        help_text="Whoever answers a letter writes to this address. Empty: nobody reads answers.",
+    )
+    # While closed, visitors read the message alone. Who closed it: no foreign key, since this row goes
+    # into copies of the tenant that have none of its people.
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    closed_by = models.CharField(max_length=254, blank=True, db_default="", editable=False)
+    closed_message = models.TextField(
+        max_length=1000, blank=True, db_default="", editable=False, verbose_name="message"
+    )
+    closed_until = models.DateTimeField(null=True, blank=True, editable=False)
+    # What visitors see, as `look.Look` reads it; nothing is the house's own.
+    look = models.JSONField(null=True, blank=True, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -68,6 +103,45 @@ class Workspace(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Refused: a tenant without this row has no name."""
         raise ValidationError("A workspace's settings can be changed, not deleted.")
+
+
+class LookDraft(models.Model):
+    """A look that its makers alone see, until somebody publishes it. One row, or none."""
+
+    # Always 1, as the workspace's.
+    id = models.BigIntegerField(primary_key=True, default=1, editable=False)
+    look = models.JSONField()
+    began_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(default=timezone.now)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="workspace_lookdraft_one_row")
+        ]
+
+    def __str__(self) -> str:
+        return f"draft of {self.began_at:%Y-%m-%d %H:%M}"
+
+
+class LookRelease(models.Model):
+    """A look that was published: what it was, when, by whom."""
+
+    look = models.JSONField()
+    # The version in the stylesheet's address: pages that were made before the next one still find it.
+    style = models.CharField(max_length=12, blank=True, db_index=True)
+    published_at = models.DateTimeField(default=timezone.now)
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"look of {self.published_at:%Y-%m-%d %H:%M}"
 
 
 class TakeOutState(models.TextChoices):

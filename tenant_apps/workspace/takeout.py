@@ -33,6 +33,7 @@ from tenant_apps.csv_cells import guard_cell
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.links import page_path, page_url
 from tenant_apps.users.models import User
+from tenant_apps.users.sender import from_header, reply_to
 from tenant_apps.workspace.models import TakeOut, TakeOutState
 
 logger = logging.getLogger(__name__)
@@ -276,6 +277,8 @@ def _send_letter(take_out: TakeOut) -> None:
     message = EmailMultiAlternatives(
         subject=" ".join(render_to_string("emails/take_out.subject", context).split()),
         body=render_to_string("emails/take_out.txt", context),
+        from_email=from_header(),
+        reply_to=reply_to(),
         to=[person.email],
     )
     message.attach_alternative(render_to_string("emails/take_out.html", context), "text/html")

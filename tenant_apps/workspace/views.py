@@ -12,16 +12,14 @@ from shared_apps.tenants.context import require_tenant
 from shared_apps.tenants.previews import find_preview, link_to_preview
 from tenant_apps.articles.moving_in.addresses import PLAIN_ADDRESSES, find_target
 from tenant_apps.articles.permissions import can_write
-from tenant_apps.articles.selectors import latest_articles
 from tenant_apps.products.permissions import can_import
-from tenant_apps.products.selectors import latest_products
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 from tenant_apps.workspace import takeout
+from tenant_apps.workspace.home_page import sections_for
 from tenant_apps.workspace.models import TakeOut
+from tenant_apps.workspace.showing import shown_look
 
-ARTICLES_SHOWN = 4
-PRODUCTS_SHOWN = 8
 TAKE_OUTS_SHOWN = 10
 
 
@@ -31,15 +29,16 @@ def home(request: HttpRequest) -> HttpResponse:
         target = find_target(request.get_full_path())
         if target is not None:
             return redirect(target, permanent=True)
-    articles = latest_articles(ARTICLES_SHOWN, person=request.user)
+    look = shown_look(request)
+    sections = sections_for(look, person=request.user)
     return render(
         request,
         "tenant/workspace/home.html",
         {
             "section": "home",
-            "lead_article": articles[0] if articles else None,
-            "articles": articles[1:],
-            "products": latest_products(PRODUCTS_SHOWN),
+            "look": look,
+            "sections": sections,
+            "has_content": any(one.kind != "hero" for one in sections),
             "can_write": can_write(request.user),
             "can_import": can_import(request.user),
         },

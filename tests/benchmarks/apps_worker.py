@@ -192,14 +192,14 @@ def cases(texts: Texts) -> dict[str, list[str]]:
         "articles: page": [f"/articles/article-{number}/" for number in numbers],
         "articles: search": [f"/articles/?q={word}" for word in words],
         "articles: API list": ["/api/v1/articles/"],
-        "articles: API search": [f"/api/v1/articles/search/?q={word}" for word in words],
+        "articles: API search": [f"/api/v1/articles/search/?search={word}" for word in words],
         "products: list": [f"/products/?page={number % 20 + 1}" for number in numbers],
         "products: list of a category": [f"/products/category/shelf-{n}/" for n in floors],
         "products: list by price": ["/products/?order=price", "/products/?order=-price"],
         "products: page": [f"/products/product-{number}/" for number in numbers],
         "products: search": [f"/products/?q={word}" for word in words],
         "products: API list": ["/api/v1/products/"],
-        "products: API search": [f"/api/v1/products/?q={word}" for word in words],
+        "products: API search": [f"/api/v1/products/?search={word}" for word in words],
         "home": ["/"],
     }
 

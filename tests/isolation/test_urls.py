@@ -46,14 +46,14 @@ from tenant_apps.articles.models import Article, Comment, Move, OldAddress, Pict
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Tag as ArticleTag
 from tenant_apps.products.models import Category as ProductCategory
-from tenant_apps.products.models import ImportRun, Product, ProductVariant, Review
+from tenant_apps.products.models import ImportRun, Product, ProductImage, ProductVariant, Review
 from tenant_apps.products.models import State as ProductState
 from tenant_apps.users import api_tokens
 from tenant_apps.users.invitations import send_letter
 from tenant_apps.users.models import ApiToken, Invitation, Role, SignIn, User
-from tenant_apps.workspace import takeout
+from tenant_apps.workspace import branding, takeout
 from tenant_apps.workspace.admin import tenant_admin
-from tenant_apps.workspace.models import TakeOut, TakeOutState
+from tenant_apps.workspace.models import LookRelease, TakeOut, TakeOutState
 from tests.tenant_apps.users.soft_passkey import SoftPasskey
 
 SECRET = "globex-secret"
@@ -155,6 +155,7 @@ def _plant(globex: TenantRef) -> None:
             title=SECRET, handle=SECRET, state=ProductState.PUBLISHED, published_at=timezone.now()
         )
         ProductVariant.objects.create(product=product, price_minor=100)
+        ProductImage.objects.create(product=product, url=f"https://example.com/{SECRET}.jpg")
         Review.objects.create(product=product, author=owner, stars=5, text=SECRET, state="approved")
         ImportRun.objects.create(file_name=f"{SECRET}.csv", file_bytes=1, created_by=owner)
         Move.objects.create(
@@ -198,6 +199,9 @@ def _plant(globex: TenantRef) -> None:
             secret="x",
         )
         WebhookDelivery.objects.create(endpoint=endpoint, event=event, failure=SECRET)
+        branding.change_look(changes={"accent": "#aa0000", "footer": SECRET}, by=owner)
+        branding.publish_look(by=owner)
+        branding.change_look(changes={"footer": f"{SECRET} draft"}, by=owner)
         take_out = TakeOut.objects.create(
             state=TakeOutState.READY,
             requested_by=owner,
@@ -232,6 +236,10 @@ def _pk(route: str) -> str:
         ("api/v1/article-categories/", ArticleCategory),
         ("api/v1/comments/", Comment),
         ("api/v1/pictures/", Picture),
+        ("api/v1/tags/", ArticleTag),
+        ("api/v1/old-addresses/", OldAddress),
+        ("api/v1/subscribers/", Subscriber),
+        ("api/v1/product-imports/", ImportRun),
         ("desk/pictures/", Picture),
         ("desk/comments/", Comment),
         ("^desk/comments/", Comment),
@@ -291,8 +299,10 @@ FACTORIES: dict[str, tuple[Callable[[str], str], str]] = {
     "pk": (_pk, NOBODYS_UUID),
     "slug": (_slug, "nobodys"),
     "number": (lambda route: "1", "1"),
+    "version": (lambda route: LookRelease.objects.get().style, "000000000000"),
     "handle": (lambda route: SECRET, "nobodys"),
     "endpoint_id": (lambda route: _key_of(WebhookEndpoint), NOBODYS_UUID),
+    "image_id": (lambda route: _key_of(ProductImage), NOBODYS_UUID),
     "variant_id": (lambda route: _key_of(ProductVariant), NOBODYS_UUID),
     "token": (_token, "nobodys"),
     "name": (_name, "archive"),

@@ -16,7 +16,7 @@ from tenant_apps.articles import permissions, revising
 from tenant_apps.articles.differences import compare_texts
 from tenant_apps.articles.errors import ArticleError, EditConflict, WordsUnmerged
 from tenant_apps.articles.forms import KeptWordsForm, MergeForm
-from tenant_apps.articles.models import Article, KeptWords, Revision
+from tenant_apps.articles.models import Article, KeptWords
 from tenant_apps.users.models import User
 
 REVISIONS_PER_PAGE = 30
@@ -44,10 +44,7 @@ def revision(request: HttpRequest, pk: UUID, number: int) -> HttpResponse:
     article = get_object_or_404(permissions.changeable_by(request.user), pk=pk)
     found = get_object_or_404(article.revisions.select_related("saved_by"), number=number)
     with_now = request.GET.get("against") == "now"
-    before: Article | Revision | None = (
-        article if with_now else revising.words_at(article, number - 1)
-    )
-    old, new = (found, before) if with_now else (before, found)
+    compared = revising.compare_revision(article=article, revision=found, with_now=with_now)
     return render(
         request,
         "tenant/articles/revision.html",
@@ -56,11 +53,11 @@ def revision(request: HttpRequest, pk: UUID, number: int) -> HttpResponse:
             "article": article,
             "revision": found,
             "with_now": with_now,
-            "is_first": before is None,
+            "is_first": not compared.against,
             "is_newest": revising.words_at(article, article.version) == found,
-            "title": compare_texts(old.title if old else "", new.title if new else ""),
-            "excerpt": compare_texts(old.excerpt if old else "", new.excerpt if new else ""),
-            "body": compare_texts(old.body if old else "", new.body if new else ""),
+            "title": compared.title,
+            "excerpt": compared.excerpt,
+            "body": compared.body,
         },
     )
 

@@ -54,7 +54,8 @@ def test_writing_operations_take_the_headers(acme_people: People, acme_client: C
     assert parameters("/api/v1/invitations/", "post")["Idempotency-Key"] is False
     assert parameters("/api/v1/people/{id}/", "patch")["If-Match"] is True
     assert parameters("/api/v1/me/", "patch")["If-Match"] is True
-    assert parameters("/api/v1/articles/{id}/", "patch")["If-Match"] is False
+    assert parameters("/api/v1/articles/{id}/", "patch")["If-Match"] is True
+    assert parameters("/api/v1/articles/{id}/", "delete")["If-Match"] is False
     assert "fields" in parameters("/api/v1/people/", "get")
     # What is shown once is kept nowhere; who logs in is nobody yet.
     for path in ("me/tokens", "auth/log-in"):

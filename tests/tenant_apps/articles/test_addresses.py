@@ -82,7 +82,9 @@ def test_refusal_stands_at_the_field_of_page_and_api(
             f"/desk/{other.pk}/", {"title": "Other", "body": "x", "slug": slug, "version": 1}
         )
         assert f"{slug}" in str(answer.context["form"].errors["slug"])
-        refused = client.patch(f"/api/v1/articles/{other.pk}/", {"slug": slug}, **JSON)
+        refused = client.patch(
+            f"/api/v1/articles/{other.pk}/", {"slug": slug}, headers={"If-Match": "*"}, **JSON
+        )
         assert refused.status_code == 400
         assert list(sentences(refused)) == ["slug"]
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -7,6 +9,7 @@ from tenant_apps.articles.models import Category
 from tests.tenant_apps.conftest import LoggedIn, People, make_article
 
 JSON = {"content_type": "application/json"}
+ANY: dict[str, Any] = {**JSON, "headers": {"If-Match": "*"}}
 
 
 def test_list_goes_from_page_to_page(
@@ -43,9 +46,9 @@ def test_article_is_written_and_changed(
     assert (begun["state"], begun["category"], begun["tags"]) == ("draft", "workshop", ["a", "b"])
     assert begun["html"].strip() == "<p><em>x</em></p>"
     path = f"/api/v1/articles/{begun['id']}/"
-    changed = client.patch(path, {"title": "Better", "version": begun["version"]}, **JSON)
+    changed = client.patch(path, {"title": "Better", "version": begun["version"]}, **ANY)
     assert changed.json()["title"] == "Better"
-    conflict = client.patch(path, {"title": "Worse", "version": begun["version"]}, **JSON)
+    conflict = client.patch(path, {"title": "Worse", "version": begun["version"]}, **ANY)
     assert conflict.status_code == 409
     assert "Somebody else has saved this article" in conflict.json()["detail"]
     assert client.post(f"{path}publish/").json()["state"] == "published"

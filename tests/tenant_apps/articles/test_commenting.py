@@ -276,9 +276,9 @@ def test_queries_of_the_comments(
             say(article, f"waits {number}", network=f"192.0.2.{number}")
     visitor, editor = as_role("visitor"), as_role("editor")
     for client, path, queries in (
-        (visitor, f"/articles/{article.slug}/", 10),
+        (visitor, f"/articles/{article.slug}/", 8),
         (visitor, f"/api/v1/articles/{article.pk}/comments/", 3),
-        (editor, "/desk/comments/", 4),
+        (editor, "/desk/comments/", 3),
         (editor, "/api/v1/comments/", 2),
     ):
         client.get(path)

@@ -133,7 +133,7 @@ def test_matches_are_marked_and_everything_else_is_text(
     assert "&lt;b&gt;<mark>Clay</mark>&lt;/b&gt;" in page
     assert "Much <mark>clay</mark>" in page
     assert "<script>alert" not in page
-    hit = acme_client.get("/api/v1/articles/search/?q=clay").json()["results"][0]
+    hit = acme_client.get("/api/v1/articles/search/?search=clay").json()["results"][0]
     assert hit["title_html"].strip() == "&lt;b&gt;<mark>Clay</mark>&lt;/b&gt;"
     assert hit["article"]["title"].startswith("<b>Clay</b>")
 
@@ -147,7 +147,11 @@ def test_marks_of_markdown_are_not_searched(in_acme: TenantRef, acme_people: Peo
 @pytest.mark.parametrize("rows", [1, 3])
 @pytest.mark.parametrize(
     ("path", "queries"),
-    [("/articles/?q=kiln", 7), ("/api/v1/articles/search/?q=kiln", 6), ("/articles/?q=kilm", 9)],
+    [
+        ("/articles/?q=kiln", 4),
+        ("/api/v1/articles/search/?search=kiln", 4),
+        ("/articles/?q=kilm", 6),
+    ],
 )
 def test_queries_of_the_search(
     acme: TenantRef,
@@ -174,9 +178,9 @@ def test_results_are_in_pages(acme: TenantRef, acme_people: People, acme_client:
             make_article(acme_people["author"], f"Kiln {number}")
     assert acme_client.get("/articles/?q=kiln").content.decode().count("rows__link") == 12
     assert acme_client.get("/articles/?q=kiln&page=2").content.decode().count("rows__link") == 2
-    answer = acme_client.get("/api/v1/articles/search/?q=kiln&page_size=10&page=2").json()
+    answer = acme_client.get("/api/v1/articles/search/?search=kiln&page_size=10&page=2").json()
     assert (answer["count"], len(answer["results"])) == (14, 4)
-    assert acme_client.get("/api/v1/articles/search/?q=kiln&page=9").status_code == 404
+    assert acme_client.get("/api/v1/articles/search/?search=kiln&page=9").status_code == 404
 
 
 def test_admin_finds_by_the_same_search(

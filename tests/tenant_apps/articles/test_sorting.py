@@ -92,6 +92,7 @@ def test_category_is_refused_below_itself_by_verb_admin_and_api(
             f"/api/v1/article-categories/{top.pk}/",
             {"parent": parent},
             content_type="application/json",
+            headers={"If-Match": "*"},
         )
         assert answer.status_code == 400
         assert "below itself" in sentences(answer)["parent"][0]

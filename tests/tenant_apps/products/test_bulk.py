@@ -116,7 +116,9 @@ def test_too_many_at_once(in_acme: TenantRef, acme_people: People) -> None:
 
 
 def send(client: Client, path: str, told: object, method: str = "post") -> object:
-    return getattr(client, method)(f"/api/v1/{path}", told, content_type="application/json")
+    return getattr(client, method)(
+        f"/api/v1/{path}", told, content_type="application/json", headers={"If-Match": "*"}
+    )
 
 
 def test_bulk_by_the_api(acme: TenantRef, acme_people: People, as_role: LoggedIn) -> None:

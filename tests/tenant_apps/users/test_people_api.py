@@ -277,7 +277,7 @@ def test_list_asks_as_much_for_three_as_for_one(
             roles.make_role(name=f"R{number}", permissions=[], by=owner)
     with CaptureQueriesContext(connection) as captured:
         assert client.get(f"/api/v1/{path}/").status_code == 200
-    assert len(captured) == 5, "host, savepoint, person, rows, end of the savepoint"
+    assert len(captured) == 6, "host, workspace, savepoint, person, rows, end of the savepoint"
 
 
 def test_change_of_somebody_whom_another_changed(

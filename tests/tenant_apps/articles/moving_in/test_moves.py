@@ -952,7 +952,7 @@ def test_queries_of_the_pages(
             LeftOut.objects.create(move=move, what="post", title="x", why="y")
     client = as_role("editor")
     client.get("/desk/move-in/")
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         client.get("/desk/move-in/")
     with django_assert_num_queries(6):
         client.get(f"/desk/move-in/{move.pk}/")
