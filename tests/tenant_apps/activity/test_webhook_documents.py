@@ -34,18 +34,10 @@ def _headers(secrets: list[str], *, at: int | None = None) -> dict[str, str]:
 
 
 SECRET, OTHER = make_secret(), make_secret()
-<<<<<<< HEAD
-Case = tuple[dict[str, str], bytes, bool]
-
-
-def _cases() -> list[Case]:
-    # Signed now: a message is genuine for some minutes.
-=======
 
 
 def _cases() -> list[tuple[dict[str, str], bytes, bool]]:
     """Made when they are used: a signature is good for five minutes."""
->>>>>>> webhooks
     return [
         (_headers([SECRET]), BODY, True),
         (_headers([OTHER, SECRET]), BODY, True),
@@ -58,13 +50,8 @@ def _cases() -> list[tuple[dict[str, str], bytes, bool]]:
 def test_python_example_knows_the_genuine() -> None:
     told: dict[str, Any] = {}
     exec(_example("python"), told)  # noqa: S102 - our own page
-<<<<<<< HEAD
-    for headers, body, is_genuine in _cases():
-        assert told["is_genuine"](SECRET, headers, body) is is_genuine
-=======
     for headers, body, expected in _cases():
         assert told["is_genuine"](SECRET, headers, body) is expected
->>>>>>> webhooks
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node here")
@@ -84,11 +71,7 @@ console.log(JSON.stringify(got));
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-<<<<<<< HEAD
-    assert json.loads(done.stdout) == [expected for _, _, expected in cases]
-=======
     assert json.loads(done.stdout) == [expected for _, _, expected in _cases()]
->>>>>>> webhooks
 
 
 def test_list_of_event_types_is_the_registrys() -> None:
