@@ -135,6 +135,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "shared_apps.domains.context_processors.tenant",
                 "tenant_apps.workspace.context_processors.workspace",
+                "tenant_apps.activity.context_processors.notifications",
             ],
         },
     }

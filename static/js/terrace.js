@@ -5,6 +5,7 @@ import { startThemeSwitch } from "./theme_switch.js";
 import { startForms } from "./forms.js";
 import { startCopyButtons } from "./copy.js";
 import { startPictures } from "./pictures.js";
+import { startLive } from "./live.js";
 
 startThemeSwitch();
 startMenus();
@@ -12,6 +13,7 @@ startMessages();
 startForms();
 startCopyButtons();
 startPictures();
+startLive();
 
 document.addEventListener("htmx:configRequest", ({ detail }) => {
   const token = document.querySelector("[name=csrfmiddlewaretoken]");

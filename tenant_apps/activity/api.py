@@ -1,4 +1,4 @@
-"""Webhooks under /api/v1/webhooks/, for whoever may manage them."""
+"""Webhooks under /api/v1/webhooks/, for whoever may manage them, and one's own notifications."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -6,24 +6,27 @@ from typing import Any, TypeVar, cast
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
+from django_filters.rest_framework import BooleanFilter, FilterSet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.decorators import action
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import BasePermission, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from tenant_apps.activity import endpoints, webhooks
+from tenant_apps.activity import endpoints, notifications, webhooks
 from tenant_apps.activity.errors import WebhookError
 from tenant_apps.activity.event_types import registered_event_types
-from tenant_apps.activity.models import WebhookDelivery, WebhookEndpoint
+from tenant_apps.activity.models import Notification, WebhookDelivery, WebhookEndpoint
 from tenant_apps.activity.permissions import can_manage_webhooks
 from tenant_apps.activity.serializers import (
     DeliverySerializer,
     EventTypeSerializer,
     NewWebhookSerializer,
+    NotificationSerializer,
+    ReadSerializer,
     ReplayedSerializer,
     ReplayInput,
     SecretSerializer,
@@ -138,6 +141,47 @@ class WebhookViewSet(GenericViewSet[WebhookEndpoint]):
 
     def _now(self) -> Response:
         return Response(WebhookSerializer(self.get_object()).data)
+
+
+class NotificationFilter(FilterSet):  # type: ignore[misc]  # django-filter has no types
+    unread = BooleanFilter(
+        field_name="read_at", lookup_expr="isnull", label="Those that were not read yet"
+    )
+
+    class Meta:
+        model = Notification
+        fields = ["kind"]
+
+
+class MyNotifications(GenericViewSet[Notification]):
+    """What one was told, the newest first."""
+
+    permission_classes = [IsAuthenticated, LostUpdates, OnceOnly]
+    serializer_class = NotificationSerializer
+    lookup_value_converter = "uuid"
+    filterset_class = NotificationFilter
+
+    def get_queryset(self) -> QuerySet[Notification]:
+        if not self.request.user.is_authenticated:
+            return Notification.objects.none()
+        return Notification.objects.shown_to(_person(self.request))
+
+    def list(self, request: Request) -> Response:
+        page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
+        return self.get_paginated_response(NotificationSerializer(page, many=True).data)
+
+    @extend_schema(request=None, responses=NotificationSerializer)
+    @action(detail=True, methods=["post"])
+    def read(self, request: Request, pk: str) -> Response:
+        """Mark it as read."""
+        found = notifications.mark_read(notification=self.get_object())
+        return Response(NotificationSerializer(found).data)
+
+    @extend_schema(request=None, responses=ReadSerializer, filters=False)
+    @action(detail=False, methods=["post"], url_path="read")
+    def read_all(self, request: Request) -> Response:
+        """Mark all as read."""
+        return Response({"read": notifications.mark_all_read(person=_person(request))})
 
 
 class DeliveryViewSet(GenericViewSet[WebhookDelivery]):

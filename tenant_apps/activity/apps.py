@@ -11,6 +11,7 @@ class ActivityConfig(AppConfig):
 
         from shared_apps.tenants.registry import (
             CloneRules,
+            keep_writable,
             register_clone_rules,
             register_exporter,
         )
@@ -19,6 +20,8 @@ class ActivityConfig(AppConfig):
 
         register_exporter("activity", exporting.export_rows)
         register_refusal(errors.WebhookError)
+        # Reading is no change.
+        keep_writable("activity_notification", columns=["read_at"])
         # A copy of a workspace calls nobody: it would tell the source's receivers of what it does.
         register_clone_rules(
             "activity",
@@ -27,6 +30,8 @@ class ActivityConfig(AppConfig):
                     "activity_webhookendpoint",
                     "activity_webhookevent",
                     "activity_webhookdelivery",
+                    # Of what the source did; and its mails that wait are not the copy's to send.
+                    "activity_notification",
                 ]
             ),
         )

@@ -15,8 +15,11 @@ from tenant_apps.activity import trail
 from tenant_apps.activity.errors import AddressRefused, TooManyEndpoints
 from tenant_apps.activity.event_types import check_event_types
 from tenant_apps.activity.models import DeliveryState, WebhookDelivery, WebhookEndpoint
+from tenant_apps.activity.notification_kinds import WEBHOOK_OFF
+from tenant_apps.activity.notifications import notify
 from tenant_apps.activity.permissions import require_manage_webhooks
 from tenant_apps.activity.signatures import make_secret
+from tenant_apps.links import page_path
 from tenant_apps.outbound import Address, OutboundRefused, check_url, is_public
 
 MAX_ENDPOINTS: Final = 20
@@ -213,6 +216,13 @@ def _switch_off(
         )
         trail.record(
             verb="webhook.switched_off", subject=endpoint, actor=by, after={"reason": reason}
+        )
+        why = WebhookEndpoint.OffReason(reason).label
+        notify(
+            WEBHOOK_OFF,
+            sentence=f"The webhook {endpoint} gets no events any more. {why}.",
+            path=page_path("activity:webhook", endpoint.pk),
+            besides=by,
         )
     return endpoint
 

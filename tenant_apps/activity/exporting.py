@@ -1,8 +1,8 @@
-"""What a take-out holds of the audit trail and of webhooks; not their secrets."""
+"""What a take-out holds of the audit trail, notifications and webhooks; not their secrets."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from tenant_apps.activity.models import Entry, WebhookDelivery, WebhookEndpoint
+from tenant_apps.activity.models import Entry, Notification, WebhookDelivery, WebhookEndpoint
 
 _CHUNK = 1_000
 
@@ -26,3 +26,4 @@ def export_rows() -> Iterator[tuple[str, Iterable[Mapping[str, object]]]]:
             *("state", "attempts", "last_attempt_at", "delivered_at", "response_status", "failure"),
         ).iterator(_CHUNK),
     )
+    yield "notifications", Notification.objects.order_by("id").values().iterator(_CHUNK)

@@ -1,9 +1,11 @@
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 
 from tenant_apps.activity.event_types import registered_event_types
-from tenant_apps.activity.models import DeliveryState
+from tenant_apps.activity.models import Channel, DeliveryState
+from tenant_apps.activity.notification_kinds import Kind
 
 
 def event_type_choices() -> list[tuple[str, str]]:
@@ -30,6 +32,28 @@ class EndpointForm(forms.Form):
     def changes(self) -> dict[str, Any]:
         """What differs from what the form was shown with."""
         return {name: self.cleaned_data[name] for name in self.changed_data}
+
+
+class ChoicesForm(forms.Form):
+    """How one wants to be told: a field for each kind of notification."""
+
+    daily = forms.TypedChoiceField(
+        label="Mails come",
+        choices=[("0", "At once"), ("1", "Once a day, at seven in the morning")],
+        coerce=lambda value: value == "1",
+        widget=forms.RadioSelect,
+    )
+
+    def __init__(self, *args: Any, kinds: Sequence[Kind], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kinds = kinds
+        for kind in kinds:
+            self.fields[kind.name] = forms.ChoiceField(label=kind.label, choices=Channel.choices)
+        self.order_fields([*(kind.name for kind in kinds), "daily"])
+
+    def channels(self) -> dict[str, str]:
+        """What was chosen, by kind."""
+        return {kind.name: self.cleaned_data[kind.name] for kind in self.kinds}
 
 
 class LogForm(forms.Form):

@@ -1,6 +1,7 @@
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.urls import reverse
@@ -203,3 +204,92 @@ class WebhookDelivery(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("activity:delivery", args=[self.pk])
+
+
+class Channel(models.TextChoices):
+    PAGE = "page", "In the page"
+    MAIL = "mail", "By mail"
+    BOTH = "both", "In the page and by mail"
+    NONE = "none", "Not at all"
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def shown_to(self, person: AbstractBaseUser) -> "NotificationQuerySet":
+        return self.filter(person_id=person.pk, is_shown=True)
+
+    def unread(self) -> "NotificationQuerySet":
+        return self.filter(read_at=None, is_shown=True)
+
+    def to_mail(self) -> "NotificationQuerySet":
+        return self.exclude(mail="").filter(mailed_at=None)
+
+
+class Notification(models.Model):
+    """One sentence for one person: what happened, and where it is."""
+
+    class Mail(models.TextChoices):
+        NO = "", "No mail"
+        AT_ONCE = "at_once", "At once"
+        DAILY = "daily", "Once a day"
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="notifications",
+        db_index=False,
+    )
+    kind = models.CharField(max_length=40)
+    sentence = models.CharField(max_length=300)
+    # Within the workspace: it begins with one slash.
+    path = models.CharField(max_length=500)
+    made_at = models.DateTimeField(default=timezone.now)
+    # As the person had chosen when it was made.
+    is_shown = models.BooleanField(default=True)
+    mail = models.CharField(max_length=10, choices=Mail, blank=True, default=Mail.NO)
+    read_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
+
+    objects = NotificationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["person", "-id"], name="activity_notification_list"),
+            models.Index(
+                fields=["person"],
+                condition=models.Q(read_at=None, is_shown=True),
+                name="activity_notification_unread",
+            ),
+            models.Index(
+                fields=["person"],
+                condition=models.Q(mailed_at=None) & ~models.Q(mail=""),
+                name="activity_notification_to_mail",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class NotificationChoices(models.Model):
+    """How one person wants to be told; who has no row has chosen nothing."""
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="notification_choices",
+    )
+    # Kind → channel; what is not in it is as the kind says.
+    channels = models.JSONField(default=dict)
+    # Mails once a day, not at once.
+    daily = models.BooleanField(default=False)
+    last_digest_at = models.DateTimeField(null=True)
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "notification choices"
+
+    def __str__(self) -> str:
+        return f"Choices of {self.person_id}"

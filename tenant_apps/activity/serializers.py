@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from tenant_apps.activity.models import WebhookDelivery, WebhookEndpoint
+from tenant_apps.activity.models import Notification, WebhookDelivery, WebhookEndpoint
 
 
 class WebhookSerializer(serializers.ModelSerializer[WebhookEndpoint]):
@@ -83,3 +83,18 @@ class ReplayedSerializer(serializers.Serializer[Any]):
     """How many events are on their way again."""
 
     replayed = serializers.IntegerField()
+
+
+class NotificationSerializer(serializers.ModelSerializer[Notification]):
+    """One sentence for oneself, and where it leads."""
+
+    class Meta:
+        model = Notification
+        fields = ["id", "kind", "sentence", "path", "made_at", "read_at"]
+        read_only_fields = fields
+
+
+class ReadSerializer(serializers.Serializer[Any]):
+    """How many were marked as read."""
+
+    read = serializers.IntegerField()

@@ -16,6 +16,7 @@ class ArticlesConfig(AppConfig):
             register_usage_counter,
         )
         from tenant_apps.activity.event_types import register_event_types
+        from tenant_apps.activity.notification_kinds import Kind, register_kinds
         from tenant_apps.api.problems import register_refusal
         from tenant_apps.articles import events, exporting, selectors
         from tenant_apps.articles.errors import ArticleError
@@ -45,6 +46,15 @@ class ArticlesConfig(AppConfig):
             Permission("articles.manage_categories", "Arrange categories and tags", roles=editors),
         )
         register_event_types(*events.EVENT_TYPES)
+        register_kinds(
+            Kind("comment_waiting", "A comment waits for you", "articles.moderate_comments"),
+            Kind(
+                "article_submitted", "An article waits for your review", "articles.publish_article"
+            ),
+            Kind("article_published", "Somebody published your article", "articles.add_article"),
+            Kind("article_returned", "Somebody returned your article", "articles.add_article"),
+            Kind("move_ended", "Your moving in has ended", "articles.add_article"),
+        )
         register_refusal(ArticleError)
         register_usage_counter("articles", selectors.count_articles)
         # A copy of a workspace writes to nobody, and holds nobody's unsaved words.

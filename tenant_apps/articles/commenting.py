@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from shared_apps.tenants.context import require_tenant
 from tenant_apps.activity import trail, webhooks
+from tenant_apps.activity.notifications import notify
 from tenant_apps.articles.errors import (
     ArticleError,
     CommentRefused,
@@ -33,6 +34,7 @@ from tenant_apps.articles.permissions import (
     require_moderate,
     require_remove_comment,
 )
+from tenant_apps.links import page_path
 from tenant_apps.users.models import User
 
 # One sender: a member, or a visitor's network.
@@ -140,6 +142,13 @@ def make_comment(
         )
         trail.record(verb="comment.made", subject=comment, actor=user)
         webhooks.announce("comment.posted", comment)
+        if comment.state == CommentState.PENDING:
+            notify(
+                "comment_waiting",
+                sentence=f'{comment.name} has commented on "{article}". It waits for you.',
+                path=page_path("articles:comments"),
+                besides=user,
+            )
     return comment
 
 

@@ -16,10 +16,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenant_apps.activity import trail, webhooks
+from tenant_apps.activity.notifications import notify
 from tenant_apps.articles import subscribing
 from tenant_apps.articles.errors import DateInThePast, NothingToPublish, WrongState
 from tenant_apps.articles.models import Article, State
 from tenant_apps.articles.permissions import require_change, require_publish
+from tenant_apps.links import page_path
 from tenant_apps.users.models import User
 
 
@@ -158,4 +160,19 @@ def _step(
             verb=verb, subject=article, actor=by, before={"state": before}, after={"state": to}
         )
         webhooks.announce(verb, article)
+        _tell_people(article, verb, by)
     return article
+
+
+def _tell_people(article: Article, verb: str, by: User | None) -> None:
+    """Editors, of what waits for them; the author, of what somebody else did with their article."""
+    path = page_path("articles:edit", article.pk)
+    if verb == "article.submitted":
+        sentence = f'{by} asks you to review "{article}".'
+        notify("article_submitted", sentence=sentence, path=path, besides=by)
+    elif verb == "article.published":
+        sentence = f'Your article "{article}" is published.'
+        notify("article_published", sentence=sentence, path=path, to=[article.author], besides=by)
+    elif verb == "article.unpublished":
+        sentence = f'{by} has returned your article "{article}" to draft.'
+        notify("article_returned", sentence=sentence, path=path, to=[article.author], besides=by)

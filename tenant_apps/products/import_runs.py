@@ -12,8 +12,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from tenant_apps.activity import trail
+from tenant_apps.activity import live, trail
+from tenant_apps.activity.notifications import notify
 from tenant_apps.csv_cells import write_row
+from tenant_apps.links import page_path
 from tenant_apps.products.csv_files import CsvFile, find_bad_byte
 from tenant_apps.products.errors import (
     FileEmpty,
@@ -43,6 +45,9 @@ CHUNK_BYTES = 256 * 1024
 DEFAULT_MAX_BYTES = 50 * 1024 * 1024
 _PAGE_ROWS = 1_000
 _PROGRESS_SECONDS = 3_600
+# Of those that ended a moment ago an open page hears once more.
+_NEWS_FOR = timedelta(minutes=1)
+_NEWS = 5
 _STUCK_AFTER = timedelta(hours=2)
 _KEPT_FOR = timedelta(days=7)
 _PREVIEW_KEPT_FOR = timedelta(days=30)
@@ -132,6 +137,8 @@ def check_import(*, run: ImportRun) -> ImportRun:
         run.report = report.as_json()
         run.checked_at = timezone.now()
         run.save(update_fields=["state", "report", "checked_at"])
+        if run.created_by_id:
+            live.poke(run.created_by_id)
     return run
 
 
@@ -311,6 +318,7 @@ def _write_products(run: ImportRun, file: CsvFile, listener: Listener) -> None:
         actor=run.created_by,
         after={name: run.report[name] for name in ("created", "updated", "unchanged", "faulty")},
     )
+    _tell_who_started(run)
 
 
 def _require_products(report: Report) -> None:
@@ -392,6 +400,18 @@ def progress_percent(run: ImportRun) -> int:
     return min(100, round(100 * done / run.file_bytes)) if run.file_bytes else 100
 
 
+def news_of(person: User) -> list[dict[str, Any]]:
+    """The person's imports that are at work or ended a moment ago, for their open pages. One statement."""
+    since = timezone.now() - _NEWS_FOR
+    mine = ImportRun.objects.filter(created_by=person).filter(
+        Q(state__in=[ImportState.CHECKING, ImportState.IMPORTING]) | Q(finished_at__gte=since)
+    )
+    return [
+        {"id": str(run.pk), "state": run.state, "percent": progress_percent(run)}
+        for run in mine.order_by("-created_at")[:_NEWS]
+    ]
+
+
 def faulty_rows_as_csv(run: ImportRun) -> Iterator[str]:
     """The rows of the faulty products, to be mended and sent again: the file's header and one
     column more.
@@ -467,7 +487,14 @@ def _end(run: ImportRun, state: ImportState, sentence: str) -> ImportRun:
     run.finished_at = timezone.now()
     run.save(update_fields=["state", "refusal", "report", "finished_at"])
     run.chunks.all().delete()
+    _tell_who_started(run)
     return run
+
+
+def _tell_who_started(run: ImportRun) -> None:
+    done = "is imported" if run.state == ImportState.IMPORTED else "was not imported"
+    path = page_path("products:import-run", run.pk)
+    notify("import_ended", sentence=f"{run.file_name} {done}.", path=path, to=[run.created_by])
 
 
 def _kept_name(file_name: str) -> str:
@@ -478,6 +505,7 @@ def _kept_name(file_name: str) -> str:
 def _note_progress(run: ImportRun, bytes_done: int) -> None:
     # In the cache: the import's own transaction shows nothing to others before its end.
     cache.set(_progress_key(run), bytes_done, timeout=_PROGRESS_SECONDS)
+    live.poke_now(run.created_by_id)
     if cache.get(_cancelled_key(run)):
         raise ImportCancelled(_CANCELLED)
 

@@ -11,6 +11,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from tenant_apps.activity import trail, webhooks
+from tenant_apps.activity.notifications import notify
+from tenant_apps.links import page_path
 from tenant_apps.products.errors import ReviewInvalid, WrongState
 from tenant_apps.products.models import (
     REVIEW_LENGTH,
@@ -54,7 +56,7 @@ def write_review(*, product: Product, stars: int, text: str, by: User) -> Review
         review = Review.objects.filter(product=row, author=by).first()
         if review is None:
             review = Review.objects.create(product=product, author=by, stars=stars, text=text)
-            webhooks.announce("review.posted", review)
+            _tell_of(review, product)
             return review
         if (review.stars, review.text) == (stars, text):
             return review
@@ -65,7 +67,7 @@ def write_review(*, product: Product, stars: int, text: str, by: User) -> Review
         review.save(
             update_fields=["stars", "text", "state", "written_at", "decided_at", "decided_by"]
         )
-        webhooks.announce("review.posted", review)
+        _tell_of(review, product)
     return review
 
 
@@ -120,6 +122,16 @@ def _decide(review: Review, state: ReviewState, by: User) -> Review:
         )
     review.state, review.decided_at, review.decided_by = row.state, row.decided_at, row.decided_by
     return review
+
+
+def _tell_of(review: Review, product: Product) -> None:
+    webhooks.announce("review.posted", review)
+    notify(
+        "review_waiting",
+        sentence=f'{review.author} has reviewed "{product}". It waits for you.',
+        path=page_path("admin:products_review_changelist"),
+        besides=review.author,
+    )
 
 
 def _locked(product_key: UUID) -> Product:

@@ -13,10 +13,11 @@ from django.utils import timezone
 
 from shared_apps.tenants.context import require_tenant
 from tenant_apps.activity import trail, webhooks
+from tenant_apps.activity.notifications import notify
 from tenant_apps.products.models import ProductVariant, StockAlert, StockWatch
 from tenant_apps.products.permissions import can_change, require_change
 from tenant_apps.users.letters import post_letter
-from tenant_apps.users.links import page_url
+from tenant_apps.users.links import page_path, page_url
 from tenant_apps.users.models import User
 from tenant_apps.users.sender import from_header, reply_to
 
@@ -61,6 +62,7 @@ def note_levels(*, variants: Iterable[ProductVariant], by: User | None) -> list[
         StockAlert.objects.bulk_create(fallen)
         _tell_the_trail(fallen, by)
         webhooks.announce_many("stock.low", fallen)
+        _notify_people(fallen)
         mail_stock_alerts.delay_on_commit()
     return fallen
 
@@ -127,6 +129,14 @@ def _tell_the_trail(alerts: list[StockAlert], by: User | None) -> None:
                 "warned at": alert.warned_at,
             },
         )
+
+
+def _notify_people(alerts: list[StockAlert]) -> None:
+    first = alerts[0]
+    sentence = f"{len(alerts)} variants are low in stock."
+    if len(alerts) == 1:
+        sentence = f"{first.product} is low in stock: {first.quantity} left."
+    notify("stock_low", sentence=sentence, path=page_path("products:stock"))
 
 
 def _letter(person: User, context: dict[str, object]) -> EmailMultiAlternatives:

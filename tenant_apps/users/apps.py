@@ -20,6 +20,11 @@ class UsersConfig(AppConfig):
             register_seeder,
         )
         from tenant_apps.activity.event_types import register_event_types
+        from tenant_apps.activity.notification_kinds import (
+            Kind,
+            register_kinds,
+            register_people_finder,
+        )
         from tenant_apps.api.problems import register_refusal
         from tenant_apps.users import (
             adapter,
@@ -29,6 +34,7 @@ class UsersConfig(AppConfig):
             membership,
             passwords,
             seeding,
+            selectors,
             sign_ins,
         )
         from tenant_apps.users.permissions import Permission, register_permissions
@@ -41,6 +47,8 @@ class UsersConfig(AppConfig):
         )
         register_scopes("users", things="people, roles and invitations, your profile and tokens")
         register_event_types(*events.EVENT_TYPES)
+        register_people_finder(selectors.people_who_may)
+        register_kinds(Kind("invitation_accepted", "Somebody accepted your invitation"))
         register_refusal(errors.MembershipError)
         # Django's and allauth's own: whoever logs in, wherever, has a row for it.
         user_logged_in.connect(sign_ins.on_logged_in, dispatch_uid="users.sign_ins")

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from shared_apps.tenants.context import TenantRef, require_tenant
 from tenant_apps.activity import trail
+from tenant_apps.activity.notifications import notify
 from tenant_apps.users import membership, welcoming
 from tenant_apps.users.errors import (
     EmailTaken,
@@ -190,6 +191,12 @@ def accept_invitation(*, token: str, full_name: str, password: str) -> User:
         invitation.accepted_by = person
         invitation.save(update_fields=["accepted_at", "accepted_by"])
         welcoming.welcome_person(person)
+        notify(
+            "invitation_accepted",
+            sentence=f"{person} has accepted your invitation.",
+            path="/",
+            to=[invitation.invited_by],
+        )
     return person
 
 

@@ -1,8 +1,10 @@
 """Reads across people and their addresses. Each runs in the tenant's schema."""
 
 from allauth.account.models import EmailAddress
+from django.db.models import Q
 
 from tenant_apps.users.models import User
+from tenant_apps.users.permissions import OWNER
 
 
 def people_at(email: str) -> list[User]:
@@ -17,3 +19,9 @@ def people_at(email: str) -> list[User]:
     proven = [address.user for address in given if address.verified]
     found = proven or [*(address.user for address in given), *own]
     return list({person.pk: person for person in found}.values())
+
+
+def people_who_may(permission: str) -> list[User]:
+    """The active people whose role grants a permission, with their roles. One statement."""
+    granting = Q(role__slug=OWNER) | Q(role__permissions__contains=[permission])
+    return list(User.objects.active().filter(granting).select_related("role"))

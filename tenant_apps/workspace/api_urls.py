@@ -30,6 +30,7 @@ router.register("product-imports", imports.ImportRunViewSet, basename="product-i
 router.register("reviews", shop.ReviewViewSet, basename="review")
 router.register("stock-alerts", shop.StockAlertViewSet, basename="stock-alert")
 router.register("me/sign-ins", users.MySignIns, basename="my-sign-in")
+router.register("me/notifications", activity.MyNotifications, basename="my-notification")
 router.register("me/tokens", users.MyTokens, basename="my-token")
 router.register("people", users.PeopleViewSet, basename="person")
 router.register("invitations", users.InvitationViewSet, basename="invitation")

@@ -13,6 +13,7 @@ class WorkspaceConfig(AppConfig):
             register_exporter,
             register_seeder,
         )
+        from tenant_apps.activity.notification_kinds import Kind, register_kinds
         from tenant_apps.activity.permissions import MANAGE_WEBHOOKS
         from tenant_apps.api.cross_origin import register_origins
         from tenant_apps.articles.language import register_language
@@ -37,11 +38,12 @@ class WorkspaceConfig(AppConfig):
             Permission("workspace.change_look", "Change how the site looks, and publish it"),
             Permission("workspace.close_site", "Close the site for visitors, and open it again"),
         )
+        register_kinds(Kind("take_out_ended", "Your take-out has ended", "workspace.take_out_data"))
         register_signup_policy(lambda: known_workspace().signup_open)
         register_language(lambda: known_workspace().language)
         register_scopes("articles", things="articles, their categories and tags")
         register_scopes("products", things="products, their categories and stock")
-        register_scopes("activity", things="webhooks and what was sent to them")
+        register_scopes("activity", things="webhooks and your notifications")
         register_scopes("workspace", things="the workspace's settings")
         register_origins(lambda: known_workspace().api_origins)
         register_currency(lambda: known_workspace().currency)

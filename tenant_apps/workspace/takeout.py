@@ -28,9 +28,10 @@ from shared_apps.tenants import stored_files
 from shared_apps.tenants.context import require_tenant
 from shared_apps.tenants.registry import exporters
 from tenant_apps.activity import trail
+from tenant_apps.activity.notifications import notify
 from tenant_apps.csv_cells import guard_cell
 from tenant_apps.users.errors import NotAllowed
-from tenant_apps.users.links import page_url
+from tenant_apps.users.links import page_path, page_url
 from tenant_apps.users.models import User
 from tenant_apps.users.sender import from_header, reply_to
 from tenant_apps.workspace.models import TakeOut, TakeOutState
@@ -108,6 +109,7 @@ def write_take_out(*, take_out: TakeOut) -> TakeOut:
     take_out.save(
         update_fields=["state", "part", "rows", "files", "bytes", "finished_at", "expires_at"]
     )
+    _tell_person(take_out, "All data of this workspace is ready to be downloaded.")
     _send_letter(take_out)
     return take_out
 
@@ -172,6 +174,13 @@ def _end(take_out: TakeOut, state: TakeOutState, *, failure: str = "") -> None:
     take_out.failure = failure
     take_out.finished_at = take_out.finished_at or timezone.now()
     take_out.save(update_fields=["state", "failure", "finished_at"])
+    if state == TakeOutState.FAILED:
+        _tell_person(take_out, "The take-out of this workspace's data has failed.")
+
+
+def _tell_person(take_out: TakeOut, sentence: str) -> None:
+    path = page_path("workspace:take-out")
+    notify("take_out_ended", sentence=sentence, path=path, to=[take_out.requested_by])
 
 
 # --- The file --------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks as OnCommit
 from shared_apps.front_door import finding, signing_up
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
+from tenant_apps.activity import notifications
 from tenant_apps.articles import publishing, writing
 from tenant_apps.articles.models import Article, DailyViews, Subscriber
 from tenant_apps.products import stock, stock_alerts
@@ -170,6 +171,14 @@ def _report(tenant: TenantRef) -> None:
         assert daily_report.send_reports() == 1
 
 
+def _notify(tenant: TenantRef) -> None:
+    with context.run_in(tenant):
+        pat = User.objects.select_related("role").get(email=PAT)
+        notifications.choose(person=pat, channels={"invitation_accepted": "both"}, daily=False)
+        sentence = f"{tenant.subdomain}-secret guest has accepted your invitation."
+        notifications.notify("invitation_accepted", sentence=sentence, path="/", to=[pat])
+
+
 # template of its subject → how it comes to be sent
 LETTERS: dict[str, Callable[[TenantRef], None]] = {
     "emails/invitation.subject": _invite,
@@ -180,6 +189,7 @@ LETTERS: dict[str, Callable[[TenantRef], None]] = {
     "emails/subscription.subject": _subscribe,
     "emails/new_article.subject": _publish,
     "emails/low_stock.subject": _fall_low,
+    "emails/notifications.subject": _notify,
     "emails/daily_report.subject": _report,
     "account/email/password_reset_key_subject.txt": _reset_password,
     "account/email/unknown_account_subject.txt": _reset_password_of_nobody,

@@ -32,7 +32,14 @@ from django.utils import timezone
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
-from tenant_apps.activity.models import Entry, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from tenant_apps.activity import notifications
+from tenant_apps.activity.models import (
+    Entry,
+    Notification,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 from tenant_apps.api.models import KeptAnswer
 from tenant_apps.articles import publishing, subscribing, writing
 from tenant_apps.articles.models import Article, Comment, Move, OldAddress, Picture, Subscriber
@@ -182,6 +189,8 @@ def _plant(globex: TenantRef) -> None:
                                      data={"name": SECRET, "credential": credential})  # fmt: skip
         Entry.objects.create(id=NUMBER, verb="planted", object_type="x", object_id="1",
                              object_label=SECRET)  # fmt: skip
+        Notification.objects.all().delete()  # of what was planted above
+        Notification.objects.create(person=owner, kind="x", sentence=SECRET, path=f"/{SECRET}/")
         event = WebhookEvent.objects.create(type="stock.low", data={"note": SECRET})
         endpoint = WebhookEndpoint.objects.create(
             url=f"https://{SECRET}.example/",
@@ -243,6 +252,8 @@ def _pk(route: str) -> str:
         ("products/import/", ImportRun),
         ("account/2fa/webauthn/keys/", Authenticator),
         ("account/devices/", SignIn),
+        ("account/notifications/", Notification),
+        ("api/v1/me/notifications/", Notification),
         ("account/webhooks/deliveries/", WebhookDelivery),
         ("account/webhooks/", WebhookEndpoint),
         ("api/v1/webhooks/<uuid:endpoint_id>/", WebhookDelivery),
@@ -270,6 +281,8 @@ def _name(route: str) -> str:
 
 
 def _token(route: str) -> str:
+    if route.startswith("account/notifications/"):
+        return notifications.leave_token(User.objects.get().pk)
     if route.startswith("subscription/"):
         is_way_out = route.endswith("leave/")
         return (

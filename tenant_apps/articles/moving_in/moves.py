@@ -19,6 +19,7 @@ from django.utils import timezone
 from shared_apps.tenants.stored_files import open_file, write_file
 from tenant_apps import outbound
 from tenant_apps.activity import trail
+from tenant_apps.activity.notifications import notify
 from tenant_apps.articles.errors import MoveNotReady, SiteInvalid
 from tenant_apps.articles.models import LeftOut, Move, MovedArticle, MoveState, System
 from tenant_apps.articles.models.moving import WORKING
@@ -34,6 +35,7 @@ from tenant_apps.articles.moving_in.records import (
 )
 from tenant_apps.articles.moving_in.wordpress_file import read_wordpress_file
 from tenant_apps.articles.permissions import can_move_in, require_move_in
+from tenant_apps.links import page_path
 from tenant_apps.users.models import User
 
 MAX_BYTES: Final = 200 * 1024 * 1024
@@ -491,5 +493,12 @@ def _end(move: Move, state: MoveState, sentence: str = "") -> None:
     move.finished_at = timezone.now()
     stored, move.stored = move.stored, ""
     move.save(update_fields=["state", "refusal", "report", "finished_at", "stored"])
+    done = "is done" if state == MoveState.DONE else "has ended before it was done"
+    notify(
+        "move_ended",
+        sentence=f"Moving in from {move.file_name} {done}.",
+        path=page_path("articles:move", move.pk),
+        to=[move.created_by],
+    )
     if stored:
         transaction.on_commit(lambda: default_storage.delete(stored))
