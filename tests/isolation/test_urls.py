@@ -189,16 +189,7 @@ def _plant(globex: TenantRef) -> None:  # noqa: PLR0915 (a row of each kind)
                                      data={"name": SECRET, "credential": credential})  # fmt: skip
         Entry.objects.create(id=NUMBER, verb="planted", object_type="x", object_id="1",
                              object_label=SECRET)  # fmt: skip
-        Notification.objects.all().delete()  # of what was planted above
-        Notification.objects.create(person=owner, kind="x", sentence=SECRET, path=f"/{SECRET}/")
-        event = WebhookEvent.objects.create(type="stock.low", data={"note": SECRET})
-        endpoint = WebhookEndpoint.objects.create(
-            url=f"https://{SECRET}.example/",
-            description=SECRET,
-            event_types=["stock.low"],
-            secret="x",
-        )
-        WebhookDelivery.objects.create(endpoint=endpoint, event=event, failure=SECRET)
+        _plant_activity(owner)
         branding.change_look(changes={"accent": "#aa0000", "footer": SECRET}, by=owner)
         branding.publish_look(by=owner)
         branding.change_look(changes={"footer": f"{SECRET} draft"}, by=owner)
@@ -210,6 +201,19 @@ def _plant(globex: TenantRef) -> None:  # noqa: PLR0915 (a row of each kind)
         storages[takeout.STORAGE].save(f"{take_out.pk.hex}.zip", ContentFile(SECRET.encode()))
         if not default_storage.exists(f"{SECRET}.txt"):
             default_storage.save(f"{SECRET}.txt", ContentFile(SECRET.encode()))
+
+
+def _plant_activity(owner: User) -> None:
+    Notification.objects.all().delete()  # of what was planted above
+    Notification.objects.create(person=owner, kind="x", sentence=SECRET, path=f"/{SECRET}/")
+    event = WebhookEvent.objects.create(type="stock.low", data={"note": SECRET})
+    endpoint = WebhookEndpoint.objects.create(
+        url=f"https://{SECRET}.example/",
+        description=SECRET,
+        event_types=["stock.low"],
+        secret="x",
+    )
+    WebhookDelivery.objects.create(endpoint=endpoint, event=event, failure=SECRET)
 
 
 def _key_of(model: type[models.Model]) -> str:
