@@ -1,5 +1,6 @@
 """The document of the API, the page that shows it, and the answer where there is nothing."""
 
+import threading
 from typing import Any
 
 from django.conf import settings
@@ -24,6 +25,9 @@ from shared_apps.tenants.problems import answer_problem
 # The document is the same until the code changes; a process that is new makes it anew.
 _KEPT_SECONDS = 300
 _KEPT_AT = "api:document"
+# drf-spectacular looks for what it extends when it is asked for the first time: a second thread that
+# asks meanwhile gets an error.
+_ONE_AT_A_TIME = threading.Lock()
 _GENERATOR: Any = SchemaGenerator  # drf-spectacular has no types here
 
 
@@ -37,10 +41,16 @@ class Document(APIView):
     def get(self, request: Request) -> Response:
         document: Any = cache.get(_KEPT_AT)
         if document is None:
-            generator: Any = _GENERATOR(urlconf=settings.TERRACE_TENANT_URLCONF)
-            document = generator.get_schema(request=None, public=True)
-            cache.set(_KEPT_AT, document, _KEPT_SECONDS)
+            with _ONE_AT_A_TIME:
+                document = cache.get(_KEPT_AT) or _made()
         return Response(document)
+
+
+def _made() -> Any:
+    generator: Any = _GENERATOR(urlconf=settings.TERRACE_TENANT_URLCONF)
+    document = generator.get_schema(request=None, public=True)
+    cache.set(_KEPT_AT, document, _KEPT_SECONDS)
+    return document
 
 
 @require_safe

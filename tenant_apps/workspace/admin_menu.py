@@ -143,6 +143,8 @@ UNFOLD_TENANT: dict[str, Any] = {
                         "admin:workspace_workspace_changelist",
                         "workspace.change_settings",
                     ),
+                    _item("Look", "palette", "workspace:look", "workspace.change_look"),
+                    _item("Closing", "door_front", "workspace:closing", "workspace.close_site"),
                     _item(
                         "Audit trail",
                         "history",

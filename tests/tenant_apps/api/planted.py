@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from tenant_apps.activity.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
 from tenant_apps.articles.models import (
     Article,
     Category,
@@ -47,6 +48,7 @@ def plant(people: People, rows: int) -> Keys:
         for number in range(rows)
     ]
     article, product = _plant_articles(editor, rows), _plant_products(editor, readers, rows)
+    webhooks = _plant_webhooks(rows)
     now = timezone.now()
     for number in range(rows):
         Role.objects.create(slug=f"role-{number}", name=f"Role {number}", permissions=[])
@@ -73,6 +75,7 @@ def plant(people: People, rows: int) -> Keys:
     return (
         article
         | product
+        | webhooks
         | {
             "person": readers[0].pk,
             "role": Role.objects.latest("pk").pk,
@@ -110,6 +113,23 @@ def _plant_articles(editor: User, rows: int) -> Keys:
         "picture": picture.pk,
         "subscriber": Subscriber.objects.latest("pk").pk,
     }
+
+
+def _plant_webhooks(rows: int) -> Keys:
+    event = WebhookEvent.objects.create(type="stock.low", data={})
+    endpoints = [
+        WebhookEndpoint.objects.create(
+            url=f"https://{number}.example/", event_types=["stock.low"], secret="x"
+        )
+        for number in range(rows)
+    ]
+    events = [
+        event,
+        *(WebhookEvent.objects.create(type="stock.low", data={}) for _ in range(rows - 1)),
+    ]
+    for one in events:
+        delivery = WebhookDelivery.objects.create(endpoint=endpoints[0], event=one)
+    return {"webhook": endpoints[0].pk, "delivery": delivery.pk}
 
 
 def _plant_products(editor: User, readers: list[User], rows: int) -> Keys:

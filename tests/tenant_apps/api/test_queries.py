@@ -30,6 +30,7 @@ QUERIES: dict[str, int] = {
     "invitations/": 2,
     "invitations/<uuid:pk>/": 2,
     "me/": 1,
+    "me/notifications/": 2,
     "me/sign-ins/": 2,
     "me/tokens/": 2,
     "old-addresses/": 2,
@@ -65,6 +66,13 @@ QUERIES: dict[str, int] = {
     "subscribers/<uuid:pk>/": 2,
     "tags/": 2,
     "tags/<int:pk>/": 2,
+    "stats/": 11,
+    "webhooks/": 2,
+    "webhooks/<uuid:endpoint_id>/deliveries/": 3,
+    "webhooks/<uuid:endpoint_id>/deliveries/<uuid:pk>/": 3,
+    "webhooks/<uuid:pk>/": 2,
+    "webhooks/event-types/": 1,
+    "workspace/": 1,
 }
 PARAMETERS: dict[str, dict[str, str]] = {
     "articles/": {"pk": "article"},
@@ -81,6 +89,8 @@ PARAMETERS: dict[str, dict[str, str]] = {
     "people/": {"pk": "person"},
     "roles/": {"pk": "role"},
     "invitations/": {"pk": "invitation"},
+    "webhooks/<uuid:endpoint_id>/": {"endpoint_id": "webhook", "pk": "delivery"},
+    "webhooks/": {"pk": "webhook"},
 }
 # Streams, whose statements grow with what they send, a page of rows at a time; and the document.
 WITHOUT_ROWS = ("products/export/", "product-imports/<uuid:pk>/faulty-rows/", "openapi.json")

@@ -30,6 +30,9 @@ APPS: dict[str, str | None] = {
     "people": "users",
     "invitations": "users",
     "roles": "users",
+    "webhooks": "activity",
+    "workspace": "workspace",
+    "stats": "workspace",
     "auth": None,
 }
 
