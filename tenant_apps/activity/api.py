@@ -156,6 +156,8 @@ class NotificationFilter(FilterSet):  # type: ignore[misc]  # django-filter has 
 class MyNotifications(GenericViewSet[Notification]):
     """What one was told, the newest first."""
 
+    # As all that is one's own.
+    scope = "users"
     permission_classes = [IsAuthenticated, LostUpdates, OnceOnly]
     serializer_class = NotificationSerializer
     lookup_value_converter = "uuid"

@@ -43,7 +43,7 @@ class WorkspaceConfig(AppConfig):
         register_language(lambda: known_workspace().language)
         register_scopes("articles", things="articles, their categories and tags")
         register_scopes("products", things="products, their categories and stock")
-        register_scopes("activity", things="webhooks and your notifications")
+        register_scopes("activity", things="webhooks and what was sent to them")
         register_scopes("workspace", things="the workspace's settings")
         register_origins(lambda: known_workspace().api_origins)
         register_currency(lambda: known_workspace().currency)

@@ -30,6 +30,7 @@ QUERIES: dict[str, int] = {
     "invitations/": 2,
     "invitations/<uuid:pk>/": 2,
     "me/": 1,
+    "me/notifications/": 2,
     "me/sign-ins/": 2,
     "me/tokens/": 2,
     "old-addresses/": 2,
