@@ -14,6 +14,7 @@ class WorkspaceConfig(AppConfig):
             register_seeder,
         )
         from tenant_apps.api.cross_origin import register_origins
+        from tenant_apps.articles.clock import register_time_zone
         from tenant_apps.articles.language import register_language
         from tenant_apps.products.money import register_currency
         from tenant_apps.users.permissions import ADMIN, Permission, register_permissions
@@ -32,6 +33,7 @@ class WorkspaceConfig(AppConfig):
         )
         register_signup_policy(lambda: selectors.current_workspace().signup_open)
         register_language(lambda: selectors.current_workspace().language)
+        register_time_zone(lambda: selectors.current_workspace().time_zone)
         register_scopes("articles", things="articles, their categories and tags")
         register_scopes("products", things="products, their categories and stock")
         register_origins(lambda: selectors.current_workspace().api_origins)
