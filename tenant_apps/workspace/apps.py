@@ -36,6 +36,7 @@ class WorkspaceConfig(AppConfig):
         register_time_zone(lambda: selectors.current_workspace().time_zone)
         register_scopes("articles", things="articles, their categories and tags")
         register_scopes("products", things="products, their categories and stock")
+        register_scopes("workspace", things="the workspace's settings and figures")
         register_origins(lambda: selectors.current_workspace().api_origins)
         register_currency(lambda: selectors.current_workspace().currency)
         register_seeder("workspace", seeding.seed_workspace, order=10)
