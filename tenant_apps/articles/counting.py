@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from shared_apps.tenants.keys import uuid7
+from tenant_apps.articles.clock import begin_of, current_zone, quarter_of
 from tenant_apps.articles.models import Article, DailyViews, PopularArticle, ViewBatch
 
 POPULAR_FOR: Final = timedelta(days=30)
@@ -51,7 +52,8 @@ def count_view(*, article: Article) -> None:
     client = _client()
     if client is None or time.monotonic() < _rest.until:
         return
-    field = f"{timezone.now().astimezone(UTC):%Y-%m-%d}:{article.pk.hex}"
+    # Not the day: to know which one it is here, each reader's request would read the settings first.
+    field = f"{quarter_of(timezone.now())}:{article.pk.hex}"
     try:
         client.hincrby(cache.make_key(_COUNTS), field, 1)
     except RedisError as error:
@@ -100,10 +102,15 @@ def _take(client: Any) -> tuple[UUID | None, Mapping[bytes, bytes]]:
 
 
 def _write(batch: UUID, counts: Mapping[bytes, bytes]) -> int:
+    zone = current_zone()
     views: Counter[tuple[UUID, date]] = Counter()
     for field, count in counts.items():
-        day, _, key = field.decode().partition(":")
-        views[UUID(key), date.fromisoformat(day)] += int(count)
+        when, _, key = field.decode().partition(":")
+        # With hyphens it is a day (UTC), as the release before has counted it.
+        day = (
+            date.fromisoformat(when) if "-" in when else begin_of(int(when)).astimezone(zone).date()
+        )
+        views[UUID(key), day] += int(count)
     with transaction.atomic():
         _, is_new = ViewBatch.objects.get_or_create(id=batch)
         if not is_new:
@@ -124,12 +131,11 @@ def _write(batch: UUID, counts: Mapping[bytes, bytes]) -> int:
                 " DO UPDATE SET views = articles_dailyviews.views + EXCLUDED.views",
                 rows,
             )
-        _find_popular()
+        _find_popular(timezone.now().astimezone(zone).date() - POPULAR_FOR)
     return sum(count for _, _, count in rows)
 
 
-def _find_popular() -> None:
-    since = (timezone.now() - POPULAR_FOR).astimezone(UTC).date()
+def _find_popular(since: date) -> None:
     most = (
         DailyViews.objects.filter(day__gte=since)
         .order_by()

@@ -194,6 +194,12 @@ def count_waiting_reviews() -> int:
     return Review.objects.filter(state=ReviewState.WAITING).count()
 
 
+def newest_waiting_reviews(limit: int) -> list[Review]:
+    """Those of them that were written last, with their products and authors."""
+    waiting = Review.objects.filter(state=ReviewState.WAITING)
+    return list(waiting.select_related("product", "author").order_by("-written_at", "-id")[:limit])
+
+
 def reviews_for(person: Person) -> QuerySet[Review]:
     """The reviews that this person may read one by one: all for those who moderate, else their own."""
     found = Review.objects.select_related("author")

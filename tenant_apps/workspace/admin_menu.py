@@ -33,6 +33,7 @@ UNFOLD_TENANT: dict[str, Any] = {
     "ACCOUNT": {"navigation": [{"title": "Your account", "link": _to("users:profile")}]},
     "SIDEBAR": {
         "show_search": True,
+        "command_search": True,
         "show_all_applications": False,
         "navigation": [
             {

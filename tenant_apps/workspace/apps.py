@@ -16,6 +16,7 @@ class WorkspaceConfig(AppConfig):
         from tenant_apps.activity.notification_kinds import Kind, register_kinds
         from tenant_apps.activity.permissions import MANAGE_WEBHOOKS
         from tenant_apps.api.cross_origin import register_origins
+        from tenant_apps.articles.clock import register_time_zone
         from tenant_apps.articles.language import register_language
         from tenant_apps.products.money import register_currency
         from tenant_apps.users.permissions import ADMIN, Permission, register_permissions
@@ -41,10 +42,11 @@ class WorkspaceConfig(AppConfig):
         register_kinds(Kind("take_out_ended", "Your take-out has ended", "workspace.take_out_data"))
         register_signup_policy(lambda: known_workspace().signup_open)
         register_language(lambda: known_workspace().language)
+        register_time_zone(lambda: known_workspace().time_zone)
         register_scopes("articles", things="articles, their categories and tags")
         register_scopes("products", things="products, their categories and stock")
         register_scopes("activity", things="webhooks and what was sent to them")
-        register_scopes("workspace", things="the workspace's settings")
+        register_scopes("workspace", things="the workspace's settings and figures")
         register_origins(lambda: known_workspace().api_origins)
         register_currency(lambda: known_workspace().currency)
         register_sender(

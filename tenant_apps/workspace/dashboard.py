@@ -15,18 +15,24 @@ from tenant_apps.articles.figures import titles_of
 from tenant_apps.articles.models import Article, Comment
 from tenant_apps.articles.permissions import Person
 from tenant_apps.products import permissions as product_permissions
+from tenant_apps.products.models import Review
 from tenant_apps.products.money import format_money
-from tenant_apps.products.selectors import count_waiting_reviews
+from tenant_apps.products.selectors import count_waiting_reviews, newest_waiting_reviews
 from tenant_apps.users.errors import NotAllowed
 from tenant_apps.users.models import User
 from tenant_apps.workspace import statistics
 from tenant_apps.workspace.charts import Chart, Number, draw_bars, draw_lines
-from tenant_apps.workspace.models import DayFigures, Workspace
+from tenant_apps.workspace.models import DayFigures
 from tenant_apps.workspace.selectors import Task, current_workspace, work_at_hand
 
-SPANS: Final = (7, 30, 90)
+TODAY: Final = 1
+SPANS: Final = (TODAY, 7, 30, 90)
+USUAL_SPAN: Final = 30
+# One day makes no line: so many are drawn at least.
+_DRAWN: Final = 7
 BEST_SHOWN: Final = 5
 COMMENTS_SHOWN: Final = 4
+REVIEWS_SHOWN: Final = 4
 # What happens today is counted anew at most so often.
 _LIVE_SECONDS: Final = 60
 
@@ -52,13 +58,16 @@ class Figure:
     """One figure of a span.
 
     Args:
-        change: against the span before, in percent; None where that was nothing, or nobody knows.
+        change: against the span before, in percent; None where that was nothing, or a day of it is
+            not known: a workspace that is three weeks old has not grown by half in the fourth.
+        note: what belongs to it, in a few words.
     """
 
     label: str
     value: str
     change: int | None = None
     is_now: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class Dashboard:
     comments: list[Comment] = field(default_factory=list)
     waiting_comments: int = 0
     waiting_reviews: int = 0
+    reviews: list[Review] = field(default_factory=list)
 
 
 def scope_of(person: Person) -> Scope:
@@ -113,7 +123,15 @@ def days_between(first: date, last: date) -> list[Day]:
         row.pop("day"): row
         for row in DayFigures.objects.filter(day__gte=first, day__lte=last).values(
             *("day", "views", "published", "comments", "best", "joined", "seen", "people"),
-            *("subscribers_new", "subscribers", "reviews", "stars", "on_sale", "pieces"),
+            *(
+                "subscribers_new",
+                "subscribers_left",
+                "subscribers",
+                "reviews",
+                "stars",
+                "on_sale",
+                "pieces",
+            ),
             *("value_minor", "out_of_stock", "came", "went"),
         )
     }
@@ -138,14 +156,12 @@ def show_dashboard(*, person: User, span: int) -> Dashboard:
         NotAllowed: their role lets them see no figures.
     """
     scope = require_dashboard(person)
-    workspace = current_workspace()
-    last = statistics.today_in(statistics.workspace_zone())
-    both = days_between(last - timedelta(days=2 * span - 1), last)
-    before, now = both[:span], both[span:]
+    days = _last_days(max(2 * span, _DRAWN))
+    before, now = days[-2 * span : -span], days[-span:]
     shown = Dashboard(
         span=span,
-        figures=list(_figures(before, now, scope, workspace)),
-        charts=list(_charts(now, scope, workspace)),
+        figures=list(_figures(before, now, scope)),
+        charts=list(_charts(days[-max(span, _DRAWN) :], scope)),
         work=work_at_hand(person),
     )
     if scope.articles:
@@ -156,32 +172,79 @@ def show_dashboard(*, person: User, span: int) -> Dashboard:
         shown.comments = list(waiting.select_related("article").order_by("-id")[:COMMENTS_SHOWN])
     if product_permissions.can_moderate(person):
         shown.waiting_reviews = count_waiting_reviews()
+        shown.reviews = newest_waiting_reviews(REVIEWS_SHOWN)
     return shown
 
 
-def _figures(
-    before: Sequence[Day], now: Sequence[Day], scope: Scope, workspace: Workspace
-) -> Iterable[Figure]:
-    def total(name: str, label: str) -> Figure:
+def show_figures(*, person: User, span: int) -> list[Figure]:
+    """The figures of the dashboard alone, for the admin's first page: none where the role lets this person
+    see none."""
+    scope = scope_of(person)
+    if scope.is_empty:
+        return []
+    days = _last_days(2 * span)
+    return list(_figures(days[:span], days[span:], scope))
+
+
+def _last_days(count: int) -> list[Day]:
+    last = statistics.today_in(statistics.workspace_zone())
+    return days_between(last - timedelta(days=count - 1), last)
+
+
+def _figures(before: Sequence[Day], now: Sequence[Day], scope: Scope) -> Iterable[Figure]:
+    def total(name: str, label: str, *notes: str) -> Figure:
         value = _sum(now, name)
-        return Figure(label, f"{value:,}", change_of(_sum(before, name), value))
+        told = [note for note in notes if note]
+        change = None
+        if all(day.get(name) is not None for day in before):
+            if len(now) == TODAY:
+                # Today is not over: in percent it would be a loss each morning.
+                told = [f"yesterday {_sum(before, name):,}", *told]
+            else:
+                change = change_of(_sum(before, name), value)
+        return Figure(label, f"{value:,}", change, note=", ".join(told))
 
     if scope.articles:
-        yield total("views", "views of articles")
+        published = _sum(now, "published")
+        note = f"{published:,} published" if published else ""
+        yield total("views", "views of articles", note)
         yield total("comments", "comments")
     if scope.people:
-        yield total("joined", "new members")
+        yield total("joined", "new members", _in_all(now, "people"))
     if scope.subscribers:
-        yield total("subscribers_new", "new subscribers")
+        left = _sum(now, "subscribers_left")
+        yield total(
+            "subscribers_new",
+            "new subscribers",
+            f"{left:,} left" if left else "",
+            _in_all(now, "subscribers"),
+        )
     if scope.products:
-        yield total("reviews", "reviews")
-        if (value := _last(now, "value_minor")) is not None:
-            yield Figure(
-                "value of the stock", format_money(int(value), workspace.currency), is_now=True
-            )
+        reviews = _sum(now, "reviews")
+        note = f"{_sum(now, 'stars') / reviews:.1f} of 5 stars" if reviews else ""
+        yield total("reviews", "reviews", note)
+        yield from _stock_of([*before, *now])
 
 
-def _charts(now: Sequence[Day], scope: Scope, workspace: Workspace) -> Iterable[Chart]:
+def _stock_of(days: Sequence[Day]) -> Iterable[Figure]:
+    """What was in stock last, on a day when somebody has counted."""
+    counted = [day for day in days if day.get("value_minor") is not None]
+    if not counted:
+        return
+    last = counted[-1]
+    notes = [f"{last['pieces']:,} pieces"]
+    if last["out_of_stock"]:
+        notes.append(f"{last['out_of_stock']:,} sold out")
+    value = format_money(int(last["value_minor"]), current_workspace().currency)
+    yield Figure("value of the stock", value, is_now=True, note=", ".join(notes))
+
+
+def _in_all(days: Sequence[Day], name: str) -> str:
+    last = _last(days, name)
+    return "" if last is None else f"{last:,} in all"
+
+
+def _charts(now: Sequence[Day], scope: Scope) -> Iterable[Chart]:
     if scope.articles:
         yield draw_lines(_values(now, "views"), title="Views of articles")
     if scope.people:

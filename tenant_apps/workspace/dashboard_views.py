@@ -6,23 +6,24 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from tenant_apps.users.models import User
 from tenant_apps.workspace import daily_report, first_steps
-from tenant_apps.workspace.dashboard import SPANS, show_dashboard
+from tenant_apps.workspace.dashboard import SPANS, USUAL_SPAN, show_dashboard
 
 
 @never_cache
 @login_required
 @require_GET
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """Figures of the last days (`?days=7|30|90`), what waits, and the first steps."""
+    """Figures of the last days (`?days=1|7|30|90`), what waits, and the first steps."""
     user = cast("User", request.user)
     asked = request.GET.get("days", "")
-    span = next((one for one in SPANS if asked == str(one)), SPANS[1])
+    span = next((one for one in SPANS if asked == str(one)), USUAL_SPAN)
     return render(
         request,
         "tenant/workspace/dashboard.html",
@@ -41,7 +42,9 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 @require_POST
 def close_steps(request: HttpRequest) -> HttpResponse:
     first_steps.close_steps(person=cast("User", request.user))
-    return redirect("workspace:dashboard")
+    # Back to where the button was: one of the two pages that show them.
+    from_admin = request.POST.get("next") == reverse("admin:index")
+    return redirect("admin:index" if from_admin else "workspace:dashboard")
 
 
 @login_required

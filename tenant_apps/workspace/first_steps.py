@@ -9,7 +9,7 @@ from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
 from tenant_apps.articles.models import Article, Move, State
-from tenant_apps.products.models import ImportRun, Product
+from tenant_apps.products.models import Product
 from tenant_apps.products.models import State as ProductState
 from tenant_apps.users.links import page_path
 from tenant_apps.users.models import Invitation, User
@@ -25,11 +25,13 @@ class Step:
     why: str
     url: str
     is_done: bool
+    is_optional: bool = False
 
 
 def first_steps(person: User) -> list[Step]:
     """The steps for whoever sets the workspace up; none for others, for those who have put them away, and
-    once all are done. One query for what was put away, eight for the steps."""
+    once all are done but what not everybody has to do. One query for what was put away, seven or eight for
+    the steps."""
     if not person.has_perm("workspace.change_settings"):
         return []
     if OwnChoices.objects.filter(person=person, steps_closed_at__isnull=False).exists():
@@ -51,8 +53,7 @@ def first_steps(person: User) -> list[Step]:
             "Put something on sale",
             "One product by hand, or a whole catalogue from a file.",
             page_path("products:import"),
-            Product.objects.filter(state=ProductState.PUBLISHED).exists()
-            or ImportRun.objects.exists(),
+            Product.objects.filter(state=ProductState.PUBLISHED).exists(),
         ),
         Step(
             "Invite somebody",
@@ -67,13 +68,14 @@ def first_steps(person: User) -> list[Step]:
             Authenticator.objects.filter(user=person).exists(),
         ),
         Step(
-            "Bring what you have",
+            "Bring what you have elsewhere",
             "Articles of another system keep their dates, comments and addresses.",
             page_path("articles:move-in"),
             Move.objects.exists(),
+            is_optional=True,
         ),
     ]
-    return [] if all(step.is_done for step in steps) else steps
+    return [] if all(step.is_done or step.is_optional for step in steps) else steps
 
 
 def close_steps(*, person: User) -> None:

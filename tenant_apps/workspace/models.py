@@ -214,6 +214,7 @@ class DayFigures(models.Model):
     seen = models.PositiveIntegerField(null=True)
     people = models.PositiveIntegerField(null=True)
     subscribers_new = models.PositiveIntegerField()
+    subscribers_left = models.PositiveIntegerField(null=True)
     subscribers = models.PositiveIntegerField(null=True)
     reviews = models.PositiveIntegerField()
     stars = models.PositiveIntegerField()

@@ -20,21 +20,25 @@ from tenant_apps.api.errors import WrongParameter
 from tenant_apps.api.lost_updates import LostUpdates, OnceOnly
 from tenant_apps.users.models import User
 from tenant_apps.workspace import statistics
-from tenant_apps.workspace.dashboard import Day, Scope, days_between, require_dashboard
+from tenant_apps.workspace.dashboard import Scope, days_between, require_dashboard
+from tenant_apps.workspace.periods import DAY, INTERVALS, MONTH, WEEK, put_together
 
-MAX_DAYS: Final = 366
+MAX_DAYS: Final = {DAY: 366, WEEK: 5 * 366, MONTH: 5 * 366}
 _ARTICLES: Final = ("views", "published", "comments")
 _PEOPLE: Final = ("joined", "seen", "people")
-_SUBSCRIBERS: Final = ("subscribers_new", "subscribers")
+_SUBSCRIBERS: Final = ("subscribers_new", "subscribers_left", "subscribers")
 _PRODUCTS: Final = (
     *("reviews", "stars", "on_sale", "pieces", "value_minor", "out_of_stock", "came", "went"),
 )
 
 
-class DayFiguresSerializer(serializers.Serializer[Any]):
-    """One day by the workspace's clock; a field that the role may not see, or that nobody knows, is null."""
+class PeriodSerializer(serializers.Serializer[Any]):
+    """A day, a week or a month by the workspace's clock; a field that the role may not see, or that nobody
+    knows, is null. `people`, `subscribers` and the stock are as they were at its end; `seen` is told of
+    single days alone."""
 
-    day = serializers.DateField()
+    first = serializers.DateField()
+    last = serializers.DateField()
     views = serializers.IntegerField(allow_null=True)
     published = serializers.IntegerField(allow_null=True)
     comments = serializers.IntegerField(allow_null=True)
@@ -42,6 +46,7 @@ class DayFiguresSerializer(serializers.Serializer[Any]):
     seen = serializers.IntegerField(allow_null=True)
     people = serializers.IntegerField(allow_null=True)
     subscribers_new = serializers.IntegerField(allow_null=True)
+    subscribers_left = serializers.IntegerField(allow_null=True)
     subscribers = serializers.IntegerField(allow_null=True)
     reviews = serializers.IntegerField(allow_null=True)
     stars = serializers.IntegerField(allow_null=True)
@@ -54,16 +59,17 @@ class DayFiguresSerializer(serializers.Serializer[Any]):
 
 
 class StatsSerializer(serializers.Serializer[Any]):
-    """Figures of days, the oldest first. Today's are as far as the day has gone."""
+    """Figures, the oldest first. Today's are as far as the day has gone."""
 
     first = serializers.DateField()
     last = serializers.DateField()
     time_zone = serializers.CharField()
-    days = DayFiguresSerializer(many=True)
+    interval = serializers.ChoiceField(choices=INTERVALS)
+    periods = PeriodSerializer(many=True)
 
 
 class Stats(APIView):
-    """What each day was like."""
+    """What each day, week or month was like."""
 
     permission_classes = [IsAuthenticated, LostUpdates, OnceOnly]
 
@@ -73,6 +79,14 @@ class Stats(APIView):
         parameters=[
             OpenApiParameter("from", date, description="The first day; 30 days back unless told."),
             OpenApiParameter("to", date, description="The last day; today unless told."),
+            OpenApiParameter(
+                "interval",
+                str,
+                enum=INTERVALS,
+                default=DAY,
+                description="What one row is of. Weeks begin on Monday; the first and the last row may "
+                "be of a part.",
+            ),
         ],
     )
     def get(self, request: Request) -> Response:
@@ -83,10 +97,22 @@ class Stats(APIView):
         first = _day(request, "from") or last - timedelta(days=29)
         if first > last:
             raise WrongParameter("from", "The first day is after the last one.")
-        if (last - first).days >= MAX_DAYS:
-            raise WrongParameter("from", f"At most {MAX_DAYS} days are told at once.")
-        days = [_told(day, scope) for day in days_between(first, last)]
-        answer = {"first": first, "last": last, "time_zone": str(zone), "days": days}
+        interval = request.query_params.get("interval", DAY)
+        if interval not in INTERVALS:
+            raise WrongParameter("interval", f"It is one of {', '.join(INTERVALS)}.")
+        if (last - first).days >= MAX_DAYS[interval]:
+            longer = "" if interval != DAY else " Ask for weeks or months."
+            raise WrongParameter(
+                "from", f"At most {MAX_DAYS[interval]} days are told at once.{longer}"
+            )
+        rows = put_together(days_between(first, last), interval)
+        answer = {
+            "first": first,
+            "last": last,
+            "time_zone": str(zone),
+            "interval": interval,
+            "periods": [_told(row, scope) for row in rows],
+        }
         return Response(StatsSerializer(answer).data)
 
 
@@ -100,15 +126,15 @@ def _day(request: Request, name: str) -> date | None:
         raise WrongParameter(name, "Write a day as 2026-01-31.") from error
 
 
-def _told(day: Day, scope: Scope) -> Day:
+def _told(row: dict[str, Any], scope: Scope) -> dict[str, Any]:
     names = [
         *(_ARTICLES if scope.articles else ()),
         *(_PEOPLE if scope.people else ()),
         *(_SUBSCRIBERS if scope.subscribers else ()),
         *(_PRODUCTS if scope.products else ()),
     ]
-    every = (*_ARTICLES, *_PEOPLE, *_SUBSCRIBERS, *_PRODUCTS)
-    return {"day": day["day"]} | {name: day.get(name) if name in names else None for name in every}
+    allowed = {"first", "last", *names}
+    return {name: value if name in allowed else None for name, value in row.items()}
 
 
 _door: Any = with_manners_around(Stats.as_view())

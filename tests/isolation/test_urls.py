@@ -130,7 +130,7 @@ def in_globex(globex: TenantRef) -> Iterator[None]:
     set_urlconf(None)
 
 
-def _plant(globex: TenantRef) -> None:  # noqa: PLR0915 (a row of each kind)
+def _plant(globex: TenantRef) -> None:
     with context.run_in(globex):
         owner = User.objects.get()
         owner.full_name = SECRET

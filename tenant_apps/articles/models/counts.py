@@ -8,7 +8,8 @@ from tenant_apps.articles.models.articles import Article
 
 
 class DailyViews(models.Model):
-    """How often an article was opened on one day (UTC), by people who can't change it."""
+    """How often an article was opened on one day by the workspace's clock, by people who can't change
+    it."""
 
     article = models.ForeignKey(
         Article, on_delete=models.CASCADE, related_name="daily_views", db_index=False

@@ -1,6 +1,7 @@
 from collections.abc import Iterator
-from datetime import UTC, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 import redis
@@ -15,9 +16,10 @@ from redis.retry import Retry
 
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
-from tenant_apps.articles import counting, selectors, writing
+from tenant_apps.articles import clock, counting, selectors, writing
 from tenant_apps.articles.models import Category, DailyViews, PopularArticle, ViewBatch
 from tenant_apps.articles.tasks import write_down_views
+from tenant_apps.workspace.models import Workspace
 from tests.tenant_apps.conftest import LoggedIn, People, make_article
 
 
@@ -71,6 +73,55 @@ def test_counts_of_a_day_are_added_up(in_acme: TenantRef, acme_people: People) -
         counting.count_view(article=article)
         counting.write_down_views()
     assert DailyViews.objects.get().views == 2
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "day"),
+    [
+        ("UTC", datetime(2026, 1, 10, 23, 59, tzinfo=UTC), date(2026, 1, 10)),
+        ("Pacific/Auckland", datetime(2026, 1, 10, 10, 59, tzinfo=UTC), date(2026, 1, 10)),
+        ("Pacific/Auckland", datetime(2026, 1, 10, 11, 0, tzinfo=UTC), date(2026, 1, 11)),
+        ("Asia/Kathmandu", datetime(2026, 1, 10, 18, 14, tzinfo=UTC), date(2026, 1, 10)),
+        ("Asia/Kathmandu", datetime(2026, 1, 10, 18, 15, tzinfo=UTC), date(2026, 1, 11)),
+        ("America/New_York", datetime(2026, 1, 11, 4, 59, tzinfo=UTC), date(2026, 1, 10)),
+    ],
+)
+def test_reader_is_counted_on_the_day_of_the_workspaces_clock(
+    in_acme: TenantRef,
+    acme_people: People,
+    server: Any,
+    zone: str,
+    moment: datetime,
+    day: date,
+) -> None:
+    article = make_article(acme_people["author"])
+    Workspace.objects.update(time_zone=zone)
+    key = f"terrace:{in_acme.uuid.hex}:1:article-views"
+    server.hset(key, f"{clock.quarter_of(moment)}:{article.pk.hex}", 2)
+    assert counting.write_down_views() == 2
+    assert [(row.day, row.views) for row in DailyViews.objects.all()] == [(day, 2)]
+
+
+def test_readers_whom_the_release_before_has_counted_are_kept(
+    in_acme: TenantRef, acme_people: People, server: Any
+) -> None:
+    article = make_article(acme_people["author"])
+    key = f"terrace:{in_acme.uuid.hex}:1:article-views"
+    server.hset(key, f"2026-01-10:{article.pk.hex}", 3)
+    counting.count_view(article=article)
+    assert counting.write_down_views() == 4
+    assert DailyViews.objects.get(day=date(2026, 1, 10)).views == 3
+
+
+@pytest.mark.parametrize("month", [1, 7])
+def test_no_quarter_of_an_hour_is_in_two_days(month: int) -> None:
+    moment = datetime(2026, month, 15, tzinfo=UTC)
+    split = [
+        name
+        for name in available_timezones()
+        if (moment.astimezone(ZoneInfo(name)).utcoffset() or timedelta()) % clock.QUARTER
+    ]
+    assert split == []
 
 
 def test_counts_are_the_tenants_own(

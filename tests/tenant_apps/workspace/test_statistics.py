@@ -98,6 +98,39 @@ def test_many_missed_nights_are_caught_up_bit_by_bit(in_acme: TenantRef) -> None
     assert DayFigures.objects.count() == statistics.DAYS_KEPT_UP
 
 
+def test_readers_who_were_written_down_late_are_added(busy_day: date) -> None:
+    statistics.count_day(busy_day, UTC_ZONE)
+    late = DailyViews.objects.get(day=busy_day, views=3)
+    DailyViews.objects.filter(pk=late.pk).update(views=50)
+    statistics.count_missing_days()
+    row = DayFigures.objects.get(day=busy_day)
+    assert (row.views, [views for _, views in row.best]) == (90, [50, 40])
+    # With an article its readers are deleted; the day has had them all the same.
+    Article.objects.get(pk=late.article_id).delete()
+    statistics.count_missing_days()
+    assert DayFigures.objects.get(day=busy_day).views == 90
+
+
+def test_subscribers_who_left_are_told_by_how_many_fewer_there_are(busy_day: date) -> None:
+    before = busy_day - timedelta(days=1)
+    assert statistics.count_day(busy_day, UTC_ZONE).subscribers_left is None
+    statistics.count_day(before, UTC_ZONE)
+    DayFigures.objects.filter(day=before).update(subscribers=3)
+    # Three were there, one came, one is there.
+    counted = statistics.count_day(busy_day, UTC_ZONE)
+    assert (counted.subscribers, counted.subscribers_left) == (1, 3)
+
+
+def test_subscriber_who_came_after_midnight_is_not_yesterdays(busy_day: date) -> None:
+    DayFigures.objects.create(
+        day=busy_day - timedelta(days=1), subscribers=0, views=0, published=0, comments=0,
+        joined=0, subscribers_new=0, reviews=0, stars=0, came=0, went=0,
+    )  # fmt: skip
+    Subscriber.objects.create(email="c@d.example", sender="x", confirmed_at=timezone.now())
+    counted = statistics.count_day(busy_day, UTC_ZONE)
+    assert (counted.subscribers, counted.subscribers_left) == (1, 0)
+
+
 def test_day_begins_at_midnight_of_the_workspace(in_acme: TenantRef, acme_people: People) -> None:
     article = make_article(acme_people["author"])
     # Half past midnight in Berlin, when it is still the day before in UTC.
