@@ -5,7 +5,7 @@ For trying Terrace out, never for production: the people's password is known.
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from tenant_apps.users import membership
 from tenant_apps.users.models import User
 from tenant_apps.users.permissions import ADMIN, AUTHOR, EDITOR, MEMBER
 from tenant_apps.users.roles import get_role
-from tenant_apps.workspace import configuration
+from tenant_apps.workspace import branding, configuration
 from tenant_apps.workspace.models import DayFigures
 from tenant_apps.workspace.selectors import current_workspace
 
@@ -55,6 +55,7 @@ class DemoTenant:
     people: tuple[DemoPerson, ...]
     articles: list[dict[str, Any]]
     products: list[dict[str, Any]]
+    look: dict[str, Any] = field(default_factory=dict)
 
 
 def _read(theme: str) -> DemoTenant:
@@ -96,6 +97,9 @@ def furnish(*, theme: Theme, owner_email: str, password: str) -> None:
                 "time_zone": demo.time_zone,
             }
             configuration.change_settings(changes=settings, by=owner)
+            if demo.look:
+                branding.change_look(changes=demo.look, by=owner)
+                branding.publish_look(by=owner)
         _articles(demo.articles, people)
         _products(demo.products, owner)
         _days()

@@ -101,7 +101,9 @@ def test_colour_that_cannot_be_read_is_mended_by_a_button(
     opened.complaints.clear()
     page.get_by_role("button", name="Use the nearest colours that can be read").click()
     expect(page.get_by_label("Links and buttons")).to_have_value("#846800")
+    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Discard").first.click()
+    expect(page.get_by_text("The draft is gone; the site stays as it is.")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", THEMES)

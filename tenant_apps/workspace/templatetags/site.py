@@ -10,6 +10,7 @@ from django import template
 from django.contrib.auth.models import AnonymousUser
 
 from shared_apps.tenants.context import require_tenant
+from tenant_apps.activity.notifications import unread_count
 from tenant_apps.articles.models import Article
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.selectors import categories_in_use as articles_in_use
@@ -75,6 +76,13 @@ def site_info() -> SiteInfo:
         currency=workspace.currency,
         url=page_url(tenant, "workspace:home"),
     )
+
+
+@register.simple_tag(takes_context=True)
+def unread_notifications(context: template.Context) -> int:
+    """How many notifications the reader has not read: one query at most, none for strangers."""
+    person = _person(context)
+    return unread_count(person) if person.is_authenticated else 0
 
 
 @register.filter

@@ -7,6 +7,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from shared_apps.tenants.context import TenantRef
+from tenant_apps.activity import notifications
 from tenant_apps.articles import writing
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.models import Visibility
@@ -86,6 +87,21 @@ def test_site_info_is_the_tenants(
     shown(source)
     with django_assert_num_queries(0):
         assert shown(source) == "Acme EUR http://acme.localhost:8000/"
+
+
+def test_unread_notifications_are_the_readers(
+    in_acme: TenantRef,
+    acme_people: People,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    people = [acme_people["editor"]]
+    notifications.notify("invitation_accepted", sentence="Nora is in", path="/", to=people)
+    source = "{% unread_notifications as count %}{{ count }}"
+    with django_assert_num_queries(1):
+        assert shown(source, user=acme_people["editor"]) == "1"
+    assert shown(source, user=acme_people["author"]) == "0"
+    with django_assert_num_queries(0):
+        assert shown(source, user=AnonymousUser()) == shown(source) == "0"
 
 
 def test_full_name_of_whoever(in_acme: TenantRef, acme_people: People) -> None:
