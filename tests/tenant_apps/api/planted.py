@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from tenant_apps.activity.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
+from tenant_apps.activity.models import Notification, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from tenant_apps.articles.models import (
     Article,
     Category,
@@ -58,6 +58,7 @@ def plant(people: People, rows: int) -> Keys:
             invited_by=owner,
             expires_at=now + timedelta(days=1),
         )
+        Notification.objects.create(person=owner, kind="review_waiting", sentence="x", path="/")
         SignIn.objects.create(
             person=owner,
             auth_hash=owner.get_session_auth_hash(),

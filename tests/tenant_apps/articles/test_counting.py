@@ -7,6 +7,7 @@ import pytest
 import redis
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -96,6 +97,7 @@ def test_reader_is_counted_on_the_day_of_the_workspaces_clock(
 ) -> None:
     article = make_article(acme_people["author"])
     Workspace.objects.update(time_zone=zone)
+    cache.clear()
     key = f"terrace:{in_acme.uuid.hex}:1:article-views"
     server.hset(key, f"{clock.quarter_of(moment)}:{article.pk.hex}", 2)
     assert counting.write_down_views() == 2

@@ -358,7 +358,7 @@ def test_queries_of_the_stock_page(
             take(ProductVariant.objects.latest("id"), 1, acme_people["editor"])
     client = as_role("editor")
     client.get("/stock/")
-    with django_assert_num_queries(4 + SAVEPOINT):
+    with django_assert_num_queries(5 + SAVEPOINT):
         page = client.get("/stock/").content.decode()
     assert page.count("<tr>") == rows + 1
 

@@ -116,6 +116,6 @@ def test_queries_and_hits_are_bounded(
             make_article(acme_people["author"], f"Kiln {number}")
             make_product(f"Kiln brush {number}")
     client = as_role("owner")
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(12):
         found = titles(client.get(f"{PATH}?s=kiln").content)
     assert len(found) == 2 * min(rows, EACH)

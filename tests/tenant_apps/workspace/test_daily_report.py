@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.cache import cache
 from django.core.mail.backends.locmem import EmailBackend
 from django.db import connection
 from django.test import Client
@@ -64,6 +65,7 @@ def test_report_comes_once_however_often_the_task_runs(reader: User) -> None:
 
 def test_report_comes_at_seven_by_the_workspaces_clock(reader: User, clock: Any) -> None:
     Workspace.objects.update(time_zone="America/New_York")
+    cache.clear()
     assert daily_report.send_reports() == 0
     clock.now = MORNING + timedelta(hours=4)
     assert daily_report.send_reports() == 1

@@ -167,7 +167,7 @@ def test_queries_do_not_grow_with_the_rows(
         keep_day(1, best=[[article.pk.hex, 1]], views=1)
     client = as_role("owner")
     client.get(PATH)
-    with django_assert_num_queries(29):
+    with django_assert_num_queries(27):
         client.get(PATH)
 
 
@@ -300,5 +300,5 @@ def test_first_page_of_the_admin_asks_as_often(
             make_product(f"Mug {number}")
     client = as_role("owner")
     client.get("/admin/")
-    with django_assert_num_queries(24):
+    with django_assert_num_queries(22):
         client.get("/admin/")

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.cache import cache
 from django.utils import timezone
 
 from shared_apps.tenants.context import TenantRef
@@ -139,6 +140,7 @@ def test_day_begins_at_midnight_of_the_workspace(in_acme: TenantRef, acme_people
     assert statistics.count_live(date(2026, 1, 10), BERLIN).comments == 1
     assert statistics.count_live(date(2026, 1, 9), UTC_ZONE).comments == 1
     Workspace.objects.update(time_zone="Europe/Berlin")
+    cache.clear()
     assert statistics.workspace_zone() == BERLIN
 
 

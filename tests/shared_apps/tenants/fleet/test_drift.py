@@ -133,6 +133,10 @@ PLANTED: dict[str, tuple[str, list[tuple[str, str]], list[str]]] = {
                 "missing foreign key",
                 "articles_article_tags.articles_article_tags_tag_id_56ec02c6_fk_articles_tag_id",
             ),
+            (
+                "missing foreign key",
+                "articles_movedaddress.articles_movedaddress_tag_id_cadc982f_fk_articles_tag_id",
+            ),
         ],
         ["PRIMARY KEY (id)", "FOREIGN KEY (tag_id)"],
     ),
@@ -153,9 +157,12 @@ PLANTED: dict[str, tuple[str, list[tuple[str, str]], list[str]]] = {
         "ALTER TABLE articles_tag ADD CONSTRAINT articles_tag_pkey PRIMARY KEY (id) INCLUDE (name);"
         "ALTER TABLE articles_article_tags ADD CONSTRAINT"
         " articles_article_tags_tag_id_56ec02c6_fk_articles_tag_id FOREIGN KEY (tag_id)"
+        " REFERENCES articles_tag (id) DEFERRABLE INITIALLY DEFERRED;"
+        "ALTER TABLE articles_movedaddress ADD CONSTRAINT"
+        " articles_movedaddress_tag_id_cadc982f_fk_articles_tag_id FOREIGN KEY (tag_id)"
         " REFERENCES articles_tag (id) DEFERRABLE INITIALLY DEFERRED",
         [("changed primary key", "articles_tag.articles_tag_pkey")],
-        ["DROP CONSTRAINT", "DROP CONSTRAINT", "PRIMARY KEY (id)", "FOREIGN KEY (tag_id)"],
+        [*["DROP CONSTRAINT"] * 3, "PRIMARY KEY (id)", *["FOREIGN KEY (tag_id)"] * 2],
     ),
     "foreign key that is not validated": (
         "ALTER TABLE users_user DROP CONSTRAINT users_user_role_id_854f2687_fk_users_role_id;"
@@ -180,8 +187,12 @@ PLANTED: dict[str, tuple[str, list[tuple[str, str]], list[str]]] = {
         ['CREATE TABLE "activity_entry"', 'CREATE INDEX "activity_entry_object"'],
     ),
     "missing tables that refer to each other": (
-        "DROP TABLE articles_tag, articles_article_tags",
-        [("missing table", "articles_tag"), ("missing table", "articles_article_tags")],
+        "DROP TABLE articles_tag, articles_article_tags, articles_movedaddress",
+        [
+            ("missing table", "articles_tag"),
+            ("missing table", "articles_article_tags"),
+            ("missing table", "articles_movedaddress"),
+        ],
         ['CREATE TABLE "articles_tag"', 'CREATE TABLE "articles_article_tags"', "FOREIGN KEY"],
     ),
     "missing table that others refer to": (
@@ -191,6 +202,10 @@ PLANTED: dict[str, tuple[str, list[tuple[str, str]], list[str]]] = {
             (
                 "missing foreign key",
                 "articles_article_tags.articles_article_tags_tag_id_56ec02c6_fk_articles_tag_id",
+            ),
+            (
+                "missing foreign key",
+                "articles_movedaddress.articles_movedaddress_tag_id_cadc982f_fk_articles_tag_id",
             ),
         ],
         ['CREATE TABLE "articles_tag"', "FOREIGN KEY (tag_id)"],
