@@ -4,7 +4,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from shared_apps.tenants.tasks import periodic, tenant_task
-from tenant_apps.users import invitations, letters, password_letters, sign_ins, welcoming
+from tenant_apps.users import (
+    api_tokens,
+    invitations,
+    letters,
+    password_letters,
+    sign_ins,
+    welcoming,
+)
 from tenant_apps.users.models import Invitation, User
 
 # A mail server that is down is tried again for about half an hour.
@@ -42,3 +49,15 @@ def send_welcome_letter(person_id: str) -> None:
 @tenant_task
 def delete_old_sign_ins() -> int:
     return sign_ins.delete_old()
+
+
+@periodic(every=timedelta(days=1))
+@tenant_task
+def delete_old_tokens() -> int:
+    return api_tokens.delete_old()
+
+
+@periodic(every=timedelta(days=1))
+@tenant_task
+def delete_old_invitations() -> int:
+    return invitations.delete_old()
