@@ -17,7 +17,7 @@ from tenant_apps.articles.language import current_language
 from tenant_apps.articles.models import Article, Category, Tag
 from tenant_apps.articles.permissions import readable_by
 from tenant_apps.articles.selectors import categories_in_use
-from tenant_apps.users.links import page_url
+from tenant_apps.links import page_url
 
 FEED_ITEMS: Final = 20
 # At most 50,000 addresses and 50 MB are allowed (https://www.sitemaps.org/protocol.html); fewer are

@@ -21,9 +21,9 @@ from tenant_apps.articles.errors import SubscriptionInvalid, TooManySubscription
 from tenant_apps.articles.models import Announcement, Article, Delivery, Subscriber
 from tenant_apps.articles.permissions import require_manage_subscribers
 from tenant_apps.articles.sharing import article_url
-from tenant_apps.users.links import page_url
+from tenant_apps.links import page_url
+from tenant_apps.sender import from_header, reply_to
 from tenant_apps.users.models import User
-from tenant_apps.users.sender import from_header, reply_to
 
 VALID_FOR: Final = timedelta(days=7)
 # One letter to one address in this time, however often it is asked for.

@@ -14,12 +14,12 @@ from django.utils import timezone
 from shared_apps.tenants.context import require_tenant
 from tenant_apps.activity import trail, webhooks
 from tenant_apps.activity.notifications import notify
+from tenant_apps.links import page_path, page_url
 from tenant_apps.products.models import ProductVariant, StockAlert, StockWatch
 from tenant_apps.products.permissions import can_change, require_change
+from tenant_apps.sender import from_header, reply_to
 from tenant_apps.users.letters import post_letter
-from tenant_apps.users.links import page_path, page_url
 from tenant_apps.users.models import User
-from tenant_apps.users.sender import from_header, reply_to
 
 # As many as a letter names; the page shows all.
 LISTED_IN_A_LETTER = 20

@@ -8,11 +8,11 @@ from django.http import HttpRequest
 
 from shared_apps.tenants import visitors
 from shared_apps.tenants.context import require_tenant
+from tenant_apps.sender import from_header
 from tenant_apps.users.letters import post_letter
 from tenant_apps.users.models import User
 from tenant_apps.users.permissions import MEMBER
 from tenant_apps.users.roles import get_role
-from tenant_apps.users.sender import from_header
 from tenant_apps.users.signup import is_signup_open
 from tenant_apps.users.welcoming import welcome_person
 

@@ -13,6 +13,8 @@ from django.utils import timezone
 from shared_apps.tenants.context import TenantRef, require_tenant
 from tenant_apps.activity import trail
 from tenant_apps.activity.notifications import notify
+from tenant_apps.links import page_url
+from tenant_apps.sender import from_header, reply_to
 from tenant_apps.users import membership, welcoming
 from tenant_apps.users.errors import (
     EmailTaken,
@@ -20,10 +22,8 @@ from tenant_apps.users.errors import (
     InvitationInvalid,
     InvitationUsed,
 )
-from tenant_apps.users.links import page_url
 from tenant_apps.users.models import Invitation, Role, User
 from tenant_apps.users.roles import require_may_give
-from tenant_apps.users.sender import from_header, reply_to
 
 VALID_FOR = timedelta(days=7)
 # So long it is seen who was invited in vain.

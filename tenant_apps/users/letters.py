@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 
-from tenant_apps.users.sender import reply_to
+from tenant_apps.sender import reply_to
 
 
 def post_letter(letter: EmailMessage) -> None:

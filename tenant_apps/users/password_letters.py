@@ -10,7 +10,7 @@ from allauth.account.forms import default_token_generator
 from allauth.account.utils import user_pk_to_url_str
 
 from shared_apps.tenants.context import require_tenant
-from tenant_apps.users.links import page_url
+from tenant_apps.links import page_url
 from tenant_apps.users.models import User
 from tenant_apps.users.selectors import people_at
 

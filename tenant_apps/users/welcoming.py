@@ -6,9 +6,9 @@ from django.utils import timezone
 
 from shared_apps.tenants.context import require_tenant
 from tenant_apps.activity import webhooks
-from tenant_apps.users.links import page_url
+from tenant_apps.links import page_url
+from tenant_apps.sender import from_header, reply_to
 from tenant_apps.users.models import User
-from tenant_apps.users.sender import from_header, reply_to
 
 
 def welcome_person(person: User) -> None:

@@ -19,9 +19,9 @@ class WorkspaceConfig(AppConfig):
         from tenant_apps.articles.clock import register_time_zone
         from tenant_apps.articles.language import register_language
         from tenant_apps.products.money import register_currency
+        from tenant_apps.sender import Sender, register_sender
         from tenant_apps.users.permissions import ADMIN, Permission, register_permissions
         from tenant_apps.users.scopes import register_scopes
-        from tenant_apps.users.sender import Sender, register_sender
         from tenant_apps.users.signup import register_signup_policy
         from tenant_apps.workspace import exporting, seeding
         from tenant_apps.workspace.kept_row import known_workspace

@@ -1,5 +1,6 @@
 """Yesterday in figures, mailed each morning to owners who want it. Each verb runs in the tenant's schema."""
 
+import logging
 from dataclasses import dataclass
 from datetime import date, timedelta
 from smtplib import SMTPRecipientsRefused, SMTPResponseException
@@ -15,17 +16,18 @@ from django.utils import timezone
 
 from shared_apps.tenants.context import require_tenant
 from tenant_apps.activity import trail
+from tenant_apps.links import page_url
 from tenant_apps.products.money import format_money
 from tenant_apps.products.selectors import low_in_stock
+from tenant_apps.sender import from_header, reply_to
 from tenant_apps.users.errors import NotAllowed
-from tenant_apps.users.links import page_url
 from tenant_apps.users.models import User
-from tenant_apps.users.sender import from_header, reply_to
 from tenant_apps.workspace import statistics
 from tenant_apps.workspace.dashboard import Best, Figure, best_of, change_of
 from tenant_apps.workspace.models import DayFigures, OwnChoices, ReportLetter
 from tenant_apps.workspace.selectors import Task, current_workspace, work_at_hand
 
+logger = logging.getLogger(__name__)
 HOUR: Final = 7
 # A claim that is older than this belongs to a worker that was lost.
 _LOST_AFTER: Final = timedelta(hours=1)
@@ -114,9 +116,9 @@ def send_reports() -> int:
         if can_have_report(person) and wants_report(person):
             try:
                 _letter(person, report_of(letter.day, person)).send()
-            except (SMTPRecipientsRefused, SMTPResponseException):
-                # This address is refused; tomorrow's letter is another try.
-                pass
+            except (SMTPRecipientsRefused, SMTPResponseException) as error:
+                # Not tried again today: tomorrow's letter is another try.
+                logger.warning("The mail server refuses the daily report to an owner: %s", error)
             except OSError:
                 ReportLetter.objects.filter(pk=letter.pk).update(claimed_at=None)
                 raise

@@ -9,9 +9,9 @@ from allauth.mfa.models import Authenticator
 from django.utils import timezone
 
 from tenant_apps.articles.models import Article, Move, State
+from tenant_apps.links import page_path
 from tenant_apps.products.models import Product
 from tenant_apps.products.models import State as ProductState
-from tenant_apps.users.links import page_path
 from tenant_apps.users.models import Invitation, User
 from tenant_apps.workspace.models import OwnChoices
 from tenant_apps.workspace.selectors import current_workspace

@@ -3,10 +3,10 @@ from dataclasses import dataclass
 from tenant_apps.articles.models import State as ArticleState
 from tenant_apps.articles.permissions import Person, changeable_by
 from tenant_apps.articles.selectors import count_by_state
+from tenant_apps.links import page_path
 from tenant_apps.products.models import State as ProductState
 from tenant_apps.products.permissions import can_change as can_change_products
 from tenant_apps.products.selectors import count_by_state as count_products_by_state
-from tenant_apps.users.links import page_path
 from tenant_apps.workspace.models import Workspace
 
 

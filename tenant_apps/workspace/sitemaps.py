@@ -7,12 +7,12 @@ from xml.sax.saxutils import escape
 
 from shared_apps.tenants.context import TenantRef, require_tenant
 from tenant_apps.articles.sharing import count_sitemap_pages
+from tenant_apps.links import page_url
 from tenant_apps.products.selectors import (
     addresses_for_sitemap,
     categories_in_use,
     count_for_sitemap,
 )
-from tenant_apps.users.links import page_url
 
 ITEMS: Final = 5_000
 # What is no page for search engines: the people's rooms, and what is sent from forms.

@@ -30,10 +30,10 @@ from shared_apps.tenants.registry import exporters
 from tenant_apps.activity import trail
 from tenant_apps.activity.notifications import notify
 from tenant_apps.csv_cells import guard_cell
+from tenant_apps.links import page_path, page_url
+from tenant_apps.sender import from_header, reply_to
 from tenant_apps.users.errors import NotAllowed
-from tenant_apps.users.links import page_path, page_url
 from tenant_apps.users.models import User
-from tenant_apps.users.sender import from_header, reply_to
 from tenant_apps.workspace.models import TakeOut, TakeOutState
 
 logger = logging.getLogger(__name__)

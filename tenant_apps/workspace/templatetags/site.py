@@ -15,11 +15,11 @@ from tenant_apps.articles.models import Article
 from tenant_apps.articles.models import Category as ArticleCategory
 from tenant_apps.articles.selectors import categories_in_use as articles_in_use
 from tenant_apps.articles.selectors import latest_articles
+from tenant_apps.links import page_url
 from tenant_apps.products.models import Category as ProductCategory
 from tenant_apps.products.models import Product
 from tenant_apps.products.selectors import categories_in_use as products_in_use
 from tenant_apps.products.selectors import featured_products as select_featured
-from tenant_apps.users.links import page_url
 from tenant_apps.workspace.kept_row import known_workspace
 
 register = template.Library()

@@ -457,12 +457,11 @@ def test_site_that_is_no_site_is_refused(in_acme: TenantRef, acme_people: People
     assert not Move.objects.exists()
 
 
-def test_same_file_again_makes_nothing_twice(take: Taker) -> None:
+def test_same_file_again_makes_nothing_twice(take: Taker, acme_people: People) -> None:
     take(wordpress(POST))
-    article = Article.objects.get()
-    writing.change_article(article=article, by=article.author, changes={"title": "Mine"}) if (
-        article.author.is_active
-    ) else Article.objects.filter(pk=article.pk).update(title="Mine")
+    writing.change_article(
+        article=Article.objects.get(), by=acme_people["owner"], changes={"title": "Mine"}
+    )
     again = take(wordpress(POST, post(8)))
     assert again.report["taken"] == 1
     assert sorted(Article.objects.values_list("title", flat=True)) == ["Mine", "Post 8"]
@@ -638,8 +637,7 @@ def test_long_and_empty_things_fit(take: Taker) -> None:
     ],
 )
 def test_normal_address(address: str, normal: str) -> None:
-    want = f"/{normal}" if normal.startswith("?") and not normal.startswith("/") else normal
-    assert normal_address(address) in {normal, want}
+    assert normal_address(address) == normal
 
 
 @pytest.mark.parametrize(
@@ -678,7 +676,7 @@ def test_old_address_of_a_draft_leads_nowhere(take: Taker, as_role: LoggedIn) ->
     take(wordpress(post(8, status="draft")))
     assert as_role("visitor").get("/2021/05/post-8/").status_code == 404
     assert as_role("visitor").get("/nothing/").status_code == 404
-    assert as_role("visitor").post("/2021/05/post-8/").status_code in {403, 404}
+    assert as_role("visitor").post("/2021/05/post-8/").status_code == 404
 
 
 def test_old_address_of_a_neighbour_leads_nowhere(

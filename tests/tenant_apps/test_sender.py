@@ -8,8 +8,8 @@ from django.core.exceptions import ValidationError
 from pytest_django import DjangoCaptureOnCommitCallbacks as OnCommit
 
 from shared_apps.tenants.context import TenantRef
+from tenant_apps.sender import from_header
 from tenant_apps.users import welcoming
-from tenant_apps.users.sender import from_header
 from tenant_apps.workspace import configuration
 from tests.tenant_apps.conftest import People
 
