@@ -12,63 +12,32 @@ shown by itself.
 """
 
 import argparse
-import json
 import os
-import subprocess
 import sys
-from pathlib import Path
 from statistics import quantiles
-from typing import Any
 
 from tests.benchmarks.databases import Database, settle, terrace_database
+from tests.benchmarks.orders import Worker
 from tests.benchmarks.report import Report
 
-ROOT = Path(__file__).resolve().parents[2]
 FEW, MANY = 1_000, 100_000
 QUICK_MANY = 10_000
 MAX_RATIO = 2.0
 MAX_SEARCH_MS = 50.0
 
 
-class Worker:
+def serving_worker(database: Database) -> Worker:
     """The process that serves. See tests/benchmarks/apps_worker.py."""
-
-    def __init__(self, database: Database) -> None:
-        environment = {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "tests.benchmarks.terrace_settings",
-            "DATABASE_URL": database.app_url,
-            "DATABASE_ADMIN_URL": database.owner_url,
-            "TERRACE_BASE_DOMAIN": "localhost",
-            "TERRACE_BENCH_KEY_PREFIX": "terrace-bench-apps",
-            "PYTHONWARNINGS": "ignore",
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.apps_worker"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def order(self, do: str, **details: object) -> dict[str, Any]:
-        """Have something done, and wait for it."""
-        if self._process.stdin is None or self._process.stdout is None:
-            raise RuntimeError("The worker has no pipes.")
-        self._process.stdin.write(json.dumps({"do": do, **details}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"The worker stopped at {do!r}. Its error is above.")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        """End the process."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait(timeout=60)
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.benchmarks.terrace_settings",
+        "DATABASE_URL": database.app_url,
+        "DATABASE_ADMIN_URL": database.owner_url,
+        "TERRACE_BASE_DOMAIN": "localhost",
+        "TERRACE_BENCH_KEY_PREFIX": "terrace-bench-apps",
+        "PYTHONWARNINGS": "ignore",
+    }
+    return Worker(environment, module="tests.benchmarks.apps_worker")
 
 
 def p95(microseconds: list[float]) -> float:
@@ -91,7 +60,7 @@ def main() -> int:
     rounds, requests = (2, 50) if chosen.quick else (6, 50)
     report = Report("apps")
     with terrace_database("terrace_bench_apps") as database:
-        worker = Worker(database)
+        worker = serving_worker(database)
         try:
             cases: dict[str, list[str]] = {}
             worker.order("prepare")

@@ -10,18 +10,17 @@ import json
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
 import django
 from django.core.management import call_command
-from django.core.wsgi import get_wsgi_application
 
 from tests.benchmarks.rows import OWNER
+from tests.benchmarks.worker import Door
 
 BATCH = 2_000
 CATEGORIES = 30
@@ -202,46 +201,6 @@ def cases(texts: Texts) -> dict[str, list[str]]:
         "products: API search": [f"/api/v1/products/?search={word}" for word in words],
         "home": ["/"],
     }
-
-
-class Door:
-    """Calls the WSGI application as a server does, to the last byte and `close()`."""
-
-    def __init__(self) -> None:
-        self._application: Callable[..., Iterable[bytes]] = get_wsgi_application()
-
-    def get(self, host: str, address: str) -> tuple[str, bytes]:
-        """The status line and the body."""
-        path, _, query = address.partition("?")
-        status = []
-
-        def start_response(line: str, headers: object, exc_info: object = None) -> None:
-            status.append(line)
-
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": "GET",
-            "SCRIPT_NAME": "",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "SERVER_NAME": "127.0.0.1",
-            "SERVER_PORT": "80",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "REMOTE_ADDR": "127.0.0.1",
-            "HTTP_HOST": host,
-            "HTTP_ACCEPT": "*/*",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.errors": sys.stderr,
-            "wsgi.input": BytesIO(),
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": True,
-            "wsgi.run_once": False,
-        }
-        answer: Any = self._application(environ, start_response)
-        try:
-            return status[0], b"".join(answer)
-        finally:
-            answer.close()
 
 
 class Clock:

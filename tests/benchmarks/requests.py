@@ -13,7 +13,6 @@ ratios of rounds that stood side by side, so that a machine's drift cancels.
 """
 
 import argparse
-import json
 import os
 import re
 import signal
@@ -38,6 +37,7 @@ import redis
 from config.launcher.outside_programs import WRK
 from tests.benchmarks.copying import copy_schema
 from tests.benchmarks.databases import Database, plain_database, settle, terrace_database
+from tests.benchmarks.orders import Worker
 from tests.benchmarks.report import Report
 from tests.benchmarks.rows import MARK, MARKED_SLUG
 from tests.benchmarks.wire import CountingProxy, Counts
@@ -90,38 +90,6 @@ QUICK = Effort(restarts=3, rounds=8, requests=12, wrk_rounds=3, wrk_seconds=2)
 
 # What each variant took in each round, or did: the rounds stand side by side.
 Rounds = dict[str, list[float]]
-
-
-class Worker:
-    """A variant's process, driven through its WSGI handler. See tests/benchmarks/worker.py."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.worker"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def order(self, do: str, **details: object) -> dict[str, Any]:
-        """Have something done, and wait for it."""
-        if self._process.stdin is None or self._process.stdout is None:
-            raise RuntimeError("The worker has no pipes.")
-        self._process.stdin.write(json.dumps({"do": do, **details}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"The worker stopped at {do!r}. Its error is above.")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        """End the process."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait(timeout=30)
 
 
 @dataclass

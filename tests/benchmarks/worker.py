@@ -47,13 +47,24 @@ class Door:
         self._hosts: dict[str, Any] = {}
 
     def get(self, host: str, path: str) -> tuple[str, bytes]:
-        """The status line and the body."""
+        """The status line and the body.
+
+        Args:
+            path: with a query or without.
+        """
         status = []
+        path, _, query = path.partition("?")
 
         def start_response(line: str, headers: object, exc_info: object = None) -> None:
             status.append(line)
 
-        environ = {**_ENVIRON, "HTTP_HOST": host, "PATH_INFO": path, "wsgi.input": BytesIO()}
+        environ = {
+            **_ENVIRON,
+            "HTTP_HOST": host,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "wsgi.input": BytesIO(),
+        }
         answer = self._application(environ, start_response)
         try:
             body = b"".join(answer)
