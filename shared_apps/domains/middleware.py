@@ -191,8 +191,11 @@ async def _inside_async(
                     return
             yield part
     finally:
-        # A client that went away between two parts: end the view's generator in its tenant.
-        if hasattr(view, "aclose"):
-            with _entered(tenant):
-                await view.aclose()
-        _being_read.pop(id(view), None)
+        try:
+            # A client that went away between two parts: end the view's generator in its tenant.
+            if hasattr(view, "aclose"):
+                with _entered(tenant):
+                    await view.aclose()
+        finally:
+            # Also where it ends in an error, or has been ended with the loop: nobody reads it any more.
+            _being_read.pop(id(view), None)

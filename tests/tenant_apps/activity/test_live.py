@@ -21,6 +21,7 @@ from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 
+from shared_apps.domains import middleware
 from shared_apps.tenants import context
 from shared_apps.tenants.context import TenantRef
 from tenant_apps.activity import live, notifications, streams
@@ -53,6 +54,17 @@ def _logged_in(make: AsyncClientMaker, tenant: TenantRef, person: User) -> Async
     return client
 
 
+async def _hang_up(response: Any) -> None:
+    """As a server does when the client is gone. The loop ends the generators inside one after the other:
+    at its own end it would end them in any order."""
+    await response._iterator.aclose()
+    for _ in range(500):
+        if not middleware._being_read:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("The stream is still being read.")
+
+
 async def _next_news(stream: AsyncIterator[bytes]) -> dict[str, Any]:
     async for part in stream:
         text = part.decode()
@@ -82,7 +94,7 @@ def test_stream_tells_what_is_new(
         assert second["unread"] == 2
         assert [one["sentence"] for one in second["new"]] == ["While it is open"]
         assert second["imports"] == []
-        await response._iterator.aclose()
+        await _hang_up(response)
 
     async_to_sync(scenario)()
 
@@ -101,7 +113,7 @@ def test_what_was_missed_between_two_streams_is_told(
         response = await client.get("/live/", headers={"Last-Event-ID": str(seen)})
         news = await _next_news(aiter(response.streaming_content))
         assert [one["sentence"] for one in news["new"]] == ["Missed"]
-        await response._iterator.aclose()
+        await _hang_up(response)
 
     async_to_sync(scenario)()
 
@@ -134,7 +146,7 @@ def test_neighbours_news_wakes_nobody(
         news = await waiting
         assert news["unread"] == 1
         assert "globex" not in json.dumps(news)
-        await response._iterator.aclose()
+        await _hang_up(response)
 
     async_to_sync(scenario)()
 
@@ -195,9 +207,7 @@ def test_person_has_so_many_streams_and_no_more(
         statuses.append(one_of_others.status_code)
         stream = aiter(opened[0].streaming_content)
         await anext(stream)
-        await opened[0]._iterator.aclose()
-        for _ in range(100):
-            await asyncio.sleep(0)
+        await _hang_up(opened[0])
         again = await client.get("/live/")
         statuses.append(again.status_code)
         return statuses
