@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from tenant_apps.activity.generation import Generation
@@ -81,9 +81,18 @@ def is_for_members(slug: str) -> bool:
 
 def categories_in_use(person: Person = _NOBODY) -> QuerySet[Category]:
     """Categories that have something to read, with how much: `article_count`."""
-    published = Count("articles", filter=readable_rule(person, "articles__"))
-    in_use = Category.objects.annotate(article_count=published).filter(article_count__gt=0)
-    return in_use.order_by("name", "id")
+    in_use = Category.objects.filter(Exists(_readable_in_category(person)))
+    return in_use.annotate(article_count=_number_readable(person)).order_by("name", "id")
+
+
+def _readable_in_category(person: Person) -> ArticleQuerySet:
+    return Article.objects.filter(readable_rule(person), category=OuterRef("pk"))
+
+
+def _number_readable(person: Person) -> Any:
+    """By a subquery for each category: it reads the index alone, where a join would read the articles."""
+    number: Any = _readable_in_category(person).order_by().values("category")
+    return Coalesce(Subquery(number.annotate(number=Count("pk")).values("number")), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +148,8 @@ def category_tree(*, person: Person, generation: Generation) -> list[Branch]:
     """
 
     def count() -> list[tuple[int, str, str, int | None, int]]:
-        published = Count("articles", filter=readable_rule(person, "articles__"))
-        rows: Any = Category.objects.annotate(article_count=published).order_by("name", "id")
+        counted: Any = Category.objects.annotate(article_count=_number_readable(person))
+        rows = counted.order_by("name", "id")
         return list(rows.values_list("id", "name", "slug", "parent_id", "article_count"))
 
     rows = generation.kept(f"articles:tree:1:{audience_of(person)}", count)

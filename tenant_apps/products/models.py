@@ -198,6 +198,12 @@ class Product(models.Model):
                 condition=models.Q(state=State.PUBLISHED),
                 name="products_product_published",
             ),
+            # The list of a category, and how much each has: read off the index alone.
+            models.Index(
+                fields=["category", "-published_at", "-id"],
+                condition=models.Q(state=State.PUBLISHED),
+                name="products_product_of_category",
+            ),
             models.Index(fields=["title", "id"], name="products_product_title"),
             # What programs ask for that keep a copy: all that was changed since.
             models.Index(fields=["updated_at", "id"], name="products_product_updated"),

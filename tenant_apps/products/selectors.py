@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from tenant_apps.activity.generation import Generation
 from tenant_apps.products.models import (
@@ -51,9 +52,18 @@ def list_products(wishes: Wishes | None = None) -> ProductQuerySet:
 
 def categories_in_use() -> QuerySet[Category]:
     """Categories that have something on sale, with how much: `product_count`."""
-    published = Count("products", filter=Q(products__state=State.PUBLISHED))
-    in_use = Category.objects.annotate(product_count=published).filter(product_count__gt=0)
-    return in_use.order_by("path", "id")
+    in_use = Category.objects.filter(Exists(_on_sale_in_category()))
+    return in_use.annotate(product_count=_number_on_sale()).order_by("path", "id")
+
+
+def _on_sale_in_category() -> ProductQuerySet:
+    return Product.objects.filter(state=State.PUBLISHED, category=OuterRef("pk"))
+
+
+def _number_on_sale() -> Any:
+    """By a subquery for each category: it reads the index alone, where a join would read the products."""
+    number: Any = _on_sale_in_category().order_by().values("category")
+    return Coalesce(Subquery(number.annotate(number=Count("pk")).values("number")), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +88,7 @@ def category_tree(
     """
 
     def count() -> list[tuple[int, str, str, str, int | None, int]]:
-        published = Count("products", filter=Q(products__state=State.PUBLISHED))
-        rows: Any = Category.objects.annotate(product_count=published)
+        rows: Any = Category.objects.annotate(product_count=_number_on_sale())
         return list(rows.values_list("id", "name", "slug", "path", "parent_id", "product_count"))
 
     rows = generation.kept("products:tree:1", count) if generation else count()

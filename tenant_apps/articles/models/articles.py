@@ -208,6 +208,13 @@ class Article(models.Model):
                 condition=models.Q(state=State.PUBLISHED),
                 name="articles_article_published",
             ),
+            # The list of a category, and how much each has: read off the index alone.
+            models.Index(
+                fields=["category", "-published_at", "-id"],
+                include=["visibility"],
+                condition=models.Q(state=State.PUBLISHED),
+                name="articles_article_of_category",
+            ),
             models.Index(
                 fields=["scheduled_for"],
                 condition=models.Q(state=State.SCHEDULED),
